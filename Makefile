@@ -1,0 +1,77 @@
+# `make train PIPELINE=fraud` and `make test` set everything up themselves. `make help` lists the rest.
+PYTHON   ?= python3.11
+VENV     ?= .venv
+BIN      := $(VENV)/bin
+PIPELINE ?= fraud
+DATASET  ?=
+EXTRAS   ?=
+ARGS     ?=
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train score compare ui data format lint types architecture test test-slow cover check wheel clean
+
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+LOCKS := requirements.lock $(if $(EXTRAS),requirements-$(EXTRAS).lock)
+STAMP := $(VENV)/.installed$(if $(EXTRAS),-$(EXTRAS))
+
+setup: $(STAMP) ## Make the environment (EXTRAS=best adds catboost and the torch learners)
+
+$(STAMP): $(LOCKS) pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed: '$(PYTHON)' was not found; name yours with PYTHON=python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, '$(PYTHON)' is older; name another with PYTHON="; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) (some minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(foreach lock,$(LOCKS),-r $(lock))
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+DATASET_ARG := $(if $(DATASET),--dataset $(DATASET))
+
+train: setup ## Train a pipeline: PIPELINE=fraud|credit|readmission [DATASET=banksim]
+	@$(BIN)/stackml train $(PIPELINE) $(DATASET_ARG) $(ARGS)
+
+score: setup ## Score a batch with the pipeline's champion: PIPELINE=fraud [INPUT=rows.csv OUTPUT=scores.csv]
+	@$(BIN)/stackml score models:/$(PIPELINE)@champion $(or $(INPUT),data/samples/$(PIPELINE).csv) $(or $(OUTPUT),runs/$(PIPELINE)-scores.csv) $(ARGS)
+
+compare: setup ## Put runs side by side: RUNS="id id", or the pipeline's latest
+	@$(BIN)/stackml compare $(if $(RUNS),$(RUNS),--pipeline $(PIPELINE)) $(ARGS)
+
+ui: setup ## Open the MLflow UI on the project's store
+	@$(BIN)/stackml ui $(ARGS)
+
+data: setup ## List the known tables and where they are
+	@$(BIN)/stackml data list
+
+format: setup ## Rewrite the code in its format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lint: setup ## Check style; changes nothing
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: setup ## Check types
+	@$(BIN)/mypy
+
+architecture: setup ## Check that rooms import downwards only
+	@$(BIN)/lint-imports
+
+test: setup ## Run the tests (under 15 minutes on 2 cores)
+	@$(BIN)/pytest -m "not slow" $(ARGS)
+
+test-slow: setup ## Run the slow tests too
+	@$(BIN)/pytest $(ARGS)
+
+cover: setup ## Run the tests with coverage
+	@$(BIN)/pytest -m "not slow" --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+check: lint types architecture test ## Everything CI checks; changes nothing
+
+wheel: setup ## Build the wheel into dist/
+	@$(BIN)/python -m pip wheel --quiet --no-deps -w dist .
+
+clean: ## Remove caches and builds: .mypy_cache .ruff_cache .hypothesis build dist
+	@rm -rf .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info

@@ -1,0 +1,41 @@
+"""stackml: stacking ensembles on tables.
+
+>>> import stackml
+>>> stack = stackml.StackClassifier(learners="fast", time_limit=60)
+"""
+
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING, Any
+
+from stackml.foundation import threads as _threads  # sets the OpenMP wait policy before any library loads
+
+if TYPE_CHECKING:
+    from stackml.stack.estimators import StackClassifier as StackClassifier
+    from stackml.stack.estimators import StackRegressor as StackRegressor
+    from stackml.stack.loading import load as load
+    from stackml.tables.schema import Overrides as Overrides
+
+__version__ = "0.1.0"
+
+# Names of the front door and the rooms they live in; a room is entered when it is first used.
+_ROOMS = {
+    "StackClassifier": "stackml.stack.estimators",
+    "StackRegressor": "stackml.stack.estimators",
+    "load": "stackml.stack.loading",
+    "Overrides": "stackml.tables.schema",
+}
+_SUBPACKAGES = ("tracking", "datasets", "metrics", "splitting", "learners", "combiners", "decision", "tables")
+
+__all__ = ["Overrides", "StackClassifier", "StackRegressor", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return getattr(_import_module(_ROOMS[name]), name)
+    if name in _SUBPACKAGES:
+        return _import_module(f"stackml.{name}")
+    raise AttributeError(f"module 'stackml' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ROOMS, *_SUBPACKAGES})

@@ -1,0 +1,1 @@
+"""Ground floor: errors, digests, seed streams, threads, progress events, optional imports."""

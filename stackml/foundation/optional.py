@@ -1,0 +1,33 @@
+"""Optional packages: one way to ask for them, one message when they are missing."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+
+from stackml.foundation.errors import MissingExtraError
+
+
+def optional(module: str, extra: str) -> ModuleType:
+    """Import an optional module.
+
+    Raises
+    ------
+    MissingExtraError
+        If the package is not installed; the message names the extra to install.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise MissingExtraError(
+            f"'{module.split('.')[0]}' is not installed; install it with: pip install 'stackml[{extra}]'"
+        ) from error
+
+
+def installed(module: str) -> bool:
+    """Return whether a module could be imported, without importing it."""
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False

@@ -1,0 +1,49 @@
+"""Threads: one place that says how many, and that idle OpenMP threads sleep.
+
+An OpenMP team that spins while it waits makes small fits tens of times slower on a busy
+machine, and the policy is read once, when the library loads. `stackml/__init__.py` imports
+this module before anything that brings OpenMP.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+def available_cores() -> int:
+    """Return the cores this process may use: affinity and the container's quota counted."""
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS or Windows
+        cores = os.cpu_count() or 1
+    quota = Path("/sys/fs/cgroup/cpu.max")
+    try:
+        limit, period = quota.read_text(encoding="ascii").split()[:2]
+    except (OSError, ValueError):
+        return cores
+    if limit == "max":
+        return cores
+    return max(1, min(cores, int(int(limit) / int(period))))
+
+
+def resolve_jobs(n_jobs: int | None) -> int:
+    """Return the number of workers meant by `n_jobs` (None and -1: all available cores)."""
+    if n_jobs is None or n_jobs == -1:
+        return available_cores()
+    if n_jobs < -1:
+        return max(1, available_cores() + 1 + n_jobs)
+    return max(1, int(n_jobs))
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Hold BLAS and OpenMP to one thread per caller while several tasks run side by side."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):
+        yield

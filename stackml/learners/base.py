@@ -1,0 +1,158 @@
+"""The two halves of a base learner: a description that can be fitted, and what was fitted.
+
+A `Learner` is a frozen description. `prepare` does once what all folds share and never sees
+the target; `fit` learns from some rows of what was prepared. A `FittedLearner` only predicts:
+there is no unfitted state to ask about.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from stackml.foundation.digest import digest
+from stackml.storage.state import State
+from stackml.tables.table import Table
+from stackml.tables.target import Problem, Target
+
+Rows = npt.NDArray[np.int64]
+Prediction = npt.NDArray[np.float32]
+OutputKind = Literal["probability", "value", "score"]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What one fit may use.
+
+    Attributes
+    ----------
+    seconds : float, optional
+        Wall-clock seconds; an iterative learner stops early and keeps what it has.
+    rounds : int, optional
+        Exactly this many rounds, without early stopping: how a recorded run is replayed and
+        how a model is refitted on all rows.
+    """
+
+    seconds: float | None = None
+    rounds: int | None = None
+
+
+@dataclass(frozen=True)
+class Learner(ABC):
+    """Description of a base learner; its dataclass fields are its parameters.
+
+    Subclasses are frozen, final dataclasses with hashable parameters.
+    """
+
+    kind: ClassVar[str]
+    problems: ClassVar[frozenset[str]] = frozenset({"binary", "multiclass", "regression"})
+    supports_weight: ClassVar[bool] = True
+    stops_early: ClassVar[bool] = False
+
+    @abstractmethod
+    def prepare(self, table: Table, rows: Rows | None = None) -> Any:
+        """Return what all folds share, learned without the target.
+
+        Parameters
+        ----------
+        table : Table
+            All rows.
+        rows : int64 ndarray, optional
+            Rows that bins, codes and scales may be learned from (the past, under time
+            folds); all rows by default. Every row is prepared either way.
+        """
+
+    @abstractmethod
+    def fit(
+        self,
+        prepared: Any,
+        target: Target,
+        rows: Rows,
+        stop_rows: Rows | None,
+        budget: Budget,
+        seed: int,
+    ) -> FittedLearner:
+        """Return a model learned from some rows.
+
+        Parameters
+        ----------
+        prepared : object
+            What `prepare` of an equal `prepare_key` returned.
+        target : Target
+            The target of all rows of the table that was prepared. Only `rows` (and, for early
+            stopping alone, `stop_rows`) may be looked at.
+        rows : int64 ndarray
+            Rows to learn from.
+        stop_rows : int64 ndarray or None
+            Rows to stop early on, or None to run all rounds.
+        budget : Budget
+        seed : int
+        """
+
+    def output_kind(self, problem: Problem) -> OutputKind:
+        """Return what a prediction is: a probability, a value of the target, or a mere score."""
+        return "value" if problem.is_regression else "probability"
+
+    def n_outputs(self, problem: Problem) -> int:
+        """Return the number of columns of a prediction."""
+        return problem.n_outputs
+
+    def cost(self, n_rows: int, n_features: int, n_outputs: int) -> float:
+        """Return a rough cost of one fit, in seconds of one core; it only orders and plans."""
+        return 1e-6 * n_rows * n_features * n_outputs
+
+    @property
+    def prepare_key(self) -> tuple[Any, ...]:
+        """Learners of equal key share one prepared object."""
+        return (self.kind, self.digest)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Parameters by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    @property
+    def digest(self) -> str:
+        """Content digest of kind and parameters."""
+        return digest(self.kind, {k: repr(v) for k, v in self.parameters.items()})
+
+
+class FittedLearner(ABC):
+    """A model that predicts; made by `Learner.fit` or `from_state` alone."""
+
+    kind: ClassVar[str]
+
+    @property
+    def rounds(self) -> int | None:
+        """Rounds the model was trained for, or None where the word has no meaning."""
+        return None
+
+    @abstractmethod
+    def predict(self, table: Table) -> Prediction:
+        """Return predictions.
+
+        Parameters
+        ----------
+        table : Table of the schema learned from
+
+        Returns
+        -------
+        float32 ndarray of shape (n_rows, n_outputs)
+            Binary: probability of the second class, one column. Multiclass: one column a
+            class, rows sum to 1. Regression: the value. Anomaly detectors: a score, higher is
+            stranger.
+        """
+
+    @abstractmethod
+    def to_state(self) -> State:
+        """Return all that is needed to rebuild the model, as plain data."""
+
+    @classmethod
+    @abstractmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """Rebuild the model; predictions are equal bit for bit."""

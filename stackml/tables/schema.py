@@ -1,0 +1,210 @@
+"""The schema: what each column is, how it becomes numbers or codes, and what it must not be used for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal
+
+from stackml.foundation.digest import digest
+from stackml.foundation.errors import ParameterError, SchemaError, near_miss
+
+Kind = Literal["number", "category", "datetime", "text"]
+Role = Literal["feature", "target", "group", "time", "weight", "id", "drop"]
+
+KINDS: tuple[str, ...] = ("number", "category", "datetime", "text")
+ROLES: tuple[str, ...] = ("feature", "target", "group", "time", "weight", "id", "drop")
+
+CALENDAR_PARTS = ("month", "day", "day_of_week", "hour")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its kind, its role and how its values are encoded.
+
+    Attributes
+    ----------
+    name : str
+        Name in the table given.
+    kind : {"number", "category", "datetime", "text"}
+        What the values are.
+    role : str
+        Only ``"feature"`` columns reach a learner.
+    protected : bool
+        Kept for fairness reports; says nothing about whether learners read it.
+    ordered : bool
+        Whether the order of the vocabulary means something.
+    vocabulary : tuple of str
+        Values of a category in code order; code ``i`` is ``vocabulary[i]``.
+    offset : float
+        Subtracted in float64 before a number is rounded to float32.
+    parts : int
+        1, or 2 where one float32 would merge values that differ: the second part holds
+        what the first one rounds away.
+    calendar : tuple of str
+        Calendar parts of a datetime that vary, each a slot of its own.
+    unused : str
+        Why learners do not read this feature ("constant", "all missing", ...), or "".
+    """
+
+    name: str
+    kind: Kind
+    role: Role = "feature"
+    protected: bool = False
+    ordered: bool = False
+    vocabulary: tuple[str, ...] = ()
+    offset: float = 0.0
+    parts: int = 1
+    calendar: tuple[str, ...] = ()
+    unused: str = ""
+
+    @property
+    def is_read(self) -> bool:
+        """Whether learners see this column."""
+        return self.role == "feature" and not self.unused
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """Names of the float32 slots this column fills in the numeric block."""
+        if not self.is_read or self.kind not in ("number", "datetime"):
+            return ()
+        fine = (f"{self.name} (fine)",) if self.parts == 2 else ()
+        return (self.name, *fine, *(f"{self.name} ({part})" for part in self.calendar))
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What a person knows better than inference.
+
+    Attributes
+    ----------
+    kinds : mapping of str to kind
+        Column name to "number", "category", "datetime" or "text".
+    roles : mapping of str to role
+        Column name to "feature", "group", "time", "weight", "id", "target" or "drop".
+    ordered : mapping of str to sequence
+        Column name to its values from lowest to highest.
+    categories : sequence of str
+        Columns whose integers are codes: a shorthand for ``kinds={name: "category"}``.
+    protected : sequence of str
+        Columns fairness reports look at.
+    """
+
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    roles: Mapping[str, str] = field(default_factory=dict)
+    ordered: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    categories: Sequence[str] = ()
+    protected: Sequence[str] = ()
+
+    @staticmethod
+    def of(value: Overrides | Mapping[str, Any] | None) -> Overrides:
+        """Return overrides from a mapping of the same keys.
+
+        Raises
+        ------
+        ParameterError
+            If a key is not an override; the message names the nearest one.
+        """
+        if value is None:
+            return Overrides()
+        if isinstance(value, Overrides):
+            return value
+        known = ("kinds", "roles", "ordered", "categories", "protected")
+        for key in value:
+            if key not in known:
+                raise ParameterError(
+                    f"schema: unknown key '{key}'{near_miss(key, known)}; known: {', '.join(known)}"
+                )
+        return Overrides(**value)
+
+    def check(self, columns: Sequence[str]) -> None:
+        """Raise `SchemaError` where an override names no column or no known kind or role."""
+        for part in ("kinds", "roles", "ordered", "categories", "protected"):
+            for name in getattr(self, part):
+                if name not in columns:
+                    raise SchemaError(
+                        f"schema.{part}: the table has no column '{name}'{near_miss(name, columns)}"
+                    )
+        for name, kind in self.kinds.items():
+            if kind not in KINDS:
+                raise SchemaError(
+                    f"schema.kinds: '{name}' is given the unknown kind '{kind}'{near_miss(kind, KINDS)}; "
+                    f"known: {', '.join(KINDS)}"
+                )
+        for name, role in self.roles.items():
+            if role not in ROLES:
+                raise SchemaError(
+                    f"schema.roles: '{name}' is given the unknown role '{role}'{near_miss(role, ROLES)}; "
+                    f"known: {', '.join(ROLES)}"
+                )
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns of a table, in their order."""
+
+    columns: tuple[Column, ...]
+
+    @cached_property
+    def by_name(self) -> dict[str, Column]:
+        """Columns by name."""
+        return {column.name: column for column in self.columns}
+
+    @cached_property
+    def read(self) -> tuple[Column, ...]:
+        """Columns learners see."""
+        return tuple(column for column in self.columns if column.is_read)
+
+    @cached_property
+    def number_slots(self) -> tuple[str, ...]:
+        """Names of the columns of the numeric block."""
+        return tuple(slot for column in self.read for slot in column.slots)
+
+    @cached_property
+    def categories(self) -> tuple[Column, ...]:
+        """Columns of the code block."""
+        return tuple(column for column in self.read if column.kind == "category")
+
+    @cached_property
+    def texts(self) -> tuple[Column, ...]:
+        """Text columns."""
+        return tuple(column for column in self.read if column.kind == "text")
+
+    @cached_property
+    def digest(self) -> str:
+        """Content digest."""
+        return digest(self.to_state())
+
+    def with_column(self, column: Column) -> Schema:
+        """Return a schema with one column replaced."""
+        return Schema(tuple(column if c.name == column.name else c for c in self.columns))
+
+    def without(self, role: Role, names: Sequence[str]) -> Schema:
+        """Return a schema in which `names` have `role` (and so are not read)."""
+        return Schema(tuple(replace(c, role=role) if c.name in names else c for c in self.columns))
+
+    def notes(self) -> list[str]:
+        """Return one line for each column that learners do not read though it is a feature."""
+        return [f"column '{c.name}' is not used: {c.unused}" for c in self.columns if c.unused]
+
+    def to_state(self) -> dict[str, Any]:
+        """Return the schema as JSON values."""
+        return {
+            "columns": [
+                {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(c).items()}
+                for c in self.columns
+            ]
+        }
+
+    @staticmethod
+    def from_state(state: Mapping[str, Any]) -> Schema:
+        """Rebuild a schema from `to_state`."""
+        tuples = ("vocabulary", "calendar")
+        columns: list[dict[str, Any]] = state["columns"]
+        return Schema(
+            tuple(
+                Column(**{k: tuple(v) if k in tuples else v for k, v in column.items()})
+                for column in columns
+            )
+        )

@@ -1,0 +1,158 @@
+"""The table learners read: a float32 block, an int32 code block, and the schema of both."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from stackml.foundation.digest import digest
+from stackml.foundation.errors import SchemaError, StackmlWarning, near_miss
+from stackml.tables.encoding import codes_of, slot_values
+from stackml.tables.inference import infer_schema
+from stackml.tables.reading import to_frame
+from stackml.tables.schema import Overrides, Schema
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Rows as learners read them.
+
+    Attributes
+    ----------
+    schema : Schema
+        What the columns are.
+    numbers : float32 ndarray of shape (n_rows, n_slots), C order
+        NaN is missing; columns are named by ``schema.number_slots``.
+    codes : int32 ndarray of shape (n_rows, n_categories), C order
+        Codes into each column's vocabulary; -1 is missing, -2 a value not in it.
+    """
+
+    schema: Schema
+    numbers: npt.NDArray[np.float32]
+    codes: npt.NDArray[np.int32]
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return int(self.numbers.shape[0])
+
+    @property
+    def n_features(self) -> int:
+        """Slots and categories together."""
+        return int(self.numbers.shape[1] + self.codes.shape[1])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of both blocks."""
+        return self.numbers.nbytes + self.codes.nbytes
+
+    @cached_property
+    def digest(self) -> str:
+        """Content digest of schema and rows."""
+        return digest(self.schema.digest, self.numbers, self.codes)
+
+    def take(self, rows: npt.NDArray[Any]) -> Table:
+        """Return the given rows, in the given order."""
+        return Table(self.schema, self.numbers[rows], self.codes[rows])
+
+    @staticmethod
+    def learn(X: Any, overrides: Overrides | None = None) -> Table:
+        """Infer the schema of `X` and return its table.
+
+        Raises
+        ------
+        DataError
+            If rows or values cannot be used.
+        SchemaError
+            If no column is left for learners.
+        """
+        frame = to_frame(X)
+        schema = infer_schema(frame, overrides)
+        if not schema.read:
+            notes = "; ".join(schema.notes()[:5]) or "every column has another role"
+            raise SchemaError(f"X has no column a learner could read: {notes}")
+        return encode(frame, schema)
+
+    @staticmethod
+    def of(X: Any, schema: Schema) -> Table:
+        """Return `X` as the table of a schema learned before.
+
+        Columns are found by name, in any order; those the schema does not read may be absent.
+
+        Raises
+        ------
+        SchemaError
+            If a column that learners read is missing.
+        DataError
+            If a value cannot be read; the message names column, row and value.
+        """
+        frame = to_frame(X)
+        check_columns(frame, schema)
+        return encode(frame, schema)
+
+
+def check_columns(frame: pd.DataFrame, schema: Schema) -> None:
+    """Raise `SchemaError` where columns are missing; warn where columns are not known."""
+    found = [str(name) for name in frame.columns]
+    missing = [column.name for column in schema.read if column.name not in frame.columns]
+    extra = [name for name in found if name not in schema.by_name]
+    if missing:
+        if all(name.startswith("x") and name[1:].isdigit() for name in (*found, *missing)):
+            raise SchemaError(
+                f"X has {len(found)} features, but this stack is expecting {len(schema.columns)} "
+                "features as input"
+            )
+        hints = "".join(near_miss(name, extra) for name in missing[:1])
+        listed = ", ".join(f"'{name}'" for name in missing[:10])
+        raise SchemaError(
+            f"X lacks {len(missing)} column(s) the stack was trained on: {listed}{hints}; "
+            f"found columns not known to it: {extra[:10] or 'none'}"
+        )
+    if extra:
+        listed = ", ".join(f"'{name}'" for name in extra[:10])
+        warnings.warn(
+            f"X has {len(extra)} column(s) the stack was not trained on, ignored: {listed}",
+            StackmlWarning,
+            stacklevel=4,
+        )
+
+
+def encode(frame: pd.DataFrame, schema: Schema) -> Table:
+    """Return the float32 and code blocks of a frame that holds the columns the schema reads."""
+    n_rows = len(frame)
+    numbers = np.empty((n_rows, len(schema.number_slots)), dtype=np.float32)
+    codes = np.empty((n_rows, len(schema.categories)), dtype=np.int32)
+    slot = code = 0
+    for column in schema.read:
+        series = frame[column.name]
+        if column.kind == "category":
+            codes[:, code] = codes_of(series, _positions(column.vocabulary))
+            code += 1
+        elif column.kind != "text":
+            if column.kind == "datetime" and not pd.api.types.is_datetime64_any_dtype(series.dtype):
+                series = _datetimes(series, column.name)
+            for values in slot_values(series, column):
+                numbers[:, slot] = values
+                slot += 1
+    return Table(schema, numbers, codes)
+
+
+def _positions(vocabulary: Sequence[str]) -> dict[str, int]:
+    return {label: position for position, label in enumerate(vocabulary)}
+
+
+def _datetimes(series: pd.Series, name: str) -> pd.Series:
+    try:
+        return pd.to_datetime(series)
+    except (ValueError, TypeError) as error:
+        parsed = pd.to_datetime(series, errors="coerce")
+        wrong = np.flatnonzero(parsed.isna().to_numpy() & series.notna().to_numpy())
+        where = f"row {wrong[0]}: {series.iloc[int(wrong[0])]!r}" if wrong.size else str(error)
+        raise SchemaError(f"column '{name}', {where} is not a date") from None
