@@ -1,0 +1,301 @@
+"""The choice of a combiner by nested cross-validation and the one-standard-error rule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from time import perf_counter
+from typing import ClassVar, final
+
+import numpy as np
+
+from stackml.combiners.base import Combiner, Context, FittedCombiner, MetaFeatures
+from stackml.combiners.boosted import BoostedCombiner
+from stackml.combiners.greedy import GreedyCombiner
+from stackml.combiners.inputs import FloatArray, checked, weight_of
+from stackml.combiners.logistic import LogisticCombiner
+from stackml.combiners.mean import MeanCombiner
+from stackml.combiners.nested import nested_splits
+from stackml.combiners.scoring import scorer
+from stackml.combiners.simplex import SimplexCombiner
+from stackml.combiners.single import SingleCombiner
+from stackml.decision.base import loss_rows
+from stackml.foundation.errors import FitError, ParameterError
+from stackml.metrics.arrays import weighted_mean
+from stackml.storage.state import State
+from stackml.tables.target import Target
+
+_LEAST_FOLDS = 3
+_NAN = float("nan")
+
+DEFAULT_CANDIDATES: tuple[Combiner, ...] = (
+    SingleCombiner(),
+    MeanCombiner(),
+    GreedyCombiner(),
+    SimplexCombiner(),
+    LogisticCombiner(),
+    BoostedCombiner(),
+)
+
+
+@dataclass(frozen=True)
+class ChoiceRow:
+    """How one candidate did on rows its combiner never saw.
+
+    Attributes
+    ----------
+    candidate : str
+    score : float
+        Mean over folds of the metric, greater is better; minus the loss where no metric is named.
+    loss : float
+        Mean log loss (nats a row) or squared error.
+    difference : float
+        Mean paired difference to the best candidate, 0 or more.
+    standard_error : float
+        Of the difference.
+    chosen : bool
+    seconds : float
+        Spent on its nested fits.
+    reason : str
+        Why it was chosen or not.
+    """
+
+    candidate: str
+    score: float
+    loss: float
+    difference: float
+    standard_error: float
+    chosen: bool
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """What was tried and chosen.
+
+    Attributes
+    ----------
+    chosen : str
+    metric : str
+        What the scores are; "" for minus the loss.
+    rows : tuple of ChoiceRow
+        In the order of the candidates.
+    nested : float64 ndarray of shape (n_rows, n_outputs)
+        The chosen combiner's predictions of rows it was fitted without; NaN where there are none.
+    """
+
+    chosen: str
+    metric: str
+    rows: tuple[ChoiceRow, ...]
+    nested: FloatArray
+
+    def to_state(self) -> State:
+        """Return the record without the predictions, as JSON values, None for what was not measured."""
+        table: list[State] = [
+            {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in asdict(row).items()}
+            for row in self.rows
+        ]
+        return {"chosen": self.chosen, "metric": self.metric, "rows": list(table)}
+
+
+_NOTICEABLE = 1 / 3  # of a standard error: what a single learner may be worse and still be preferred
+
+
+@final
+@dataclass(frozen=True)
+class AutoCombiner(Combiner):
+    """Fits the simplest candidate within one standard error of the best; see `choose_combiner`.
+
+    Attributes
+    ----------
+    candidates : tuple of Combiner
+    """
+
+    kind: ClassVar[str] = "auto"
+    complexity: ClassVar[int] = 6
+    candidates: tuple[Combiner, ...] = field(default=DEFAULT_CANDIDATES)
+
+    def fit(self, meta: MetaFeatures, target: Target, context: Context) -> FittedCombiner:
+        """Return the chosen candidate, fitted on all rows; its type is the candidate's own."""
+        return choose_combiner(self.candidates, meta, target, context)[0]
+
+
+@dataclass(eq=False)
+class _Trial:
+    """A candidate while it is tried."""
+
+    combiner: Combiner
+    nested: FloatArray
+    scores: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    failure: str = ""
+    difference: float = _NAN
+    standard_error: float = _NAN
+
+
+def choose_combiner(
+    candidates: Sequence[Combiner], meta: MetaFeatures, target: Target, context: Context
+) -> tuple[FittedCombiner, Choice]:
+    """Return the combiner to use, fitted on all rows, and how it was chosen.
+
+    Every candidate is fitted and scored along the context's folds, on rows it did not see (where
+    folds follow time: fitted on earlier folds alone). The best mean score is found; the simplest
+    candidate whose paired difference to it is within one standard error is taken. Picking a
+    single learner is not simple in this sense: the pick varies most from sample to sample. It is
+    cheap, though, so it is taken where no combination scored noticeably better: by more than a
+    third of a standard error. Differences are those of the folds' scores, or of the rows' losses where
+    fewer than three folds can be scored.
+
+    Parameters
+    ----------
+    candidates : sequence of Combiner
+        With one alone there is no choice, but its nested predictions are made all the same.
+    meta : MetaFeatures
+        Out-of-fold predictions of all rows, or of those that some fold held out.
+    target : Target
+        Of the same rows.
+    context : Context
+
+    Returns
+    -------
+    tuple of FittedCombiner and Choice
+
+    Raises
+    ------
+    ParameterError
+        If there are no candidates, or the metric is not made for the problem.
+    DataError
+        If rows do not belong together, or a prediction is missing.
+    FitError
+        If no candidate can be fitted; the message holds each one's error.
+    """
+    if not candidates:
+        raise ParameterError("combiner 'auto': there are no candidates; give at least one")
+    checked(meta, target)
+    scorer(context.metric, target.problem)
+    trials = [_Trial(c, np.full((meta.n_rows, meta.problem.n_outputs), np.nan)) for c in candidates]
+    _try_all(trials, meta, target, context)
+    _compare(trials, target)
+    order = sorted((t for t in trials if not t.failure), key=_preference)
+    for trial in order:
+        try:
+            fitted = trial.combiner.fit(meta, target, context)
+        except Exception as error:
+            trial.failure = f"failed: {error}"
+            continue
+        return fitted, _record(trials, trial, target, context)
+    raise FitError("no combiner could be fitted: " + "; ".join(f"{_name(t)} {t.failure}" for t in trials))
+
+
+def _try_all(trials: list[_Trial], meta: MetaFeatures, target: Target, context: Context) -> None:
+    score = scorer(context.metric, target.problem)
+    for split in nested_splits(target, context):
+        parts = meta.take(split.train), target.take(split.train), split.context
+        asked, truth = meta.take(split.held_out), target.take(split.held_out)
+        for trial in trials:
+            if trial.failure:
+                continue
+            began = perf_counter()
+            try:
+                predicted = trial.combiner.fit(*parts).predict(asked)
+            except Exception as error:
+                # One candidate that cannot be fitted must not cost the stack.
+                trial.failure = f"failed: {error}"
+                trial.nested[:] = np.nan
+                continue
+            trial.seconds += perf_counter() - began
+            trial.nested[split.held_out] = predicted
+            trial.scores.append(score(truth.values, predicted, truth.weight))
+
+
+def _compare(trials: list[_Trial], target: Target) -> None:
+    """Fill in each trial's difference to the best and its standard error."""
+    able = [t for t in trials if not t.failure and t.scores]
+    if not able:
+        return
+    scores = np.array([t.scores for t in able])
+    scores = scores[:, ~np.isnan(scores).any(axis=0)]
+    if scores.shape[1] >= _LEAST_FOLDS:
+        at = np.argmax(_rounded(scores.mean(axis=1)))
+        gaps = scores[at] - scores
+        errors = gaps.std(axis=1, ddof=1) / np.sqrt(gaps.shape[1])
+        means = gaps.mean(axis=1)
+    else:
+        losses = np.stack([_losses(t.nested, target) for t in able])
+        seen = ~np.isnan(losses[0])
+        w = weight_of(target)[seen]
+        losses = losses[:, seen]
+        at = np.argmin([weighted_mean(row, w) for row in losses])
+        gaps = losses - losses[at]
+        means = np.array([weighted_mean(row, w) for row in gaps])
+        errors = np.sqrt((w**2 * (gaps - means[:, None]) ** 2).sum(axis=1)) / max(float(w.sum()), 1e-300)
+    for trial, mean, error in zip(able, means, errors, strict=True):
+        trial.difference, trial.standard_error = float(mean), float(error)
+
+
+def _rounded(scores: FloatArray) -> FloatArray:
+    # Equal but for rounding: the first, simpler one is the best.
+    return np.asarray(np.round(scores, 12))
+
+
+def _losses(prediction: FloatArray, target: Target) -> FloatArray:
+    losses = np.full(target.n_rows, np.nan)
+    rows = np.flatnonzero(np.isfinite(prediction).all(axis=1))
+    if rows.size:
+        losses[rows] = loss_rows(prediction[rows], target.values[rows], target.problem)
+    return losses
+
+
+def _preference(trial: _Trial) -> tuple[bool, bool, int, float]:
+    margin = _NOTICEABLE * trial.standard_error + 1e-12
+    unbeaten = isinstance(trial.combiner, SingleCombiner) and trial.difference <= margin
+    return (not unbeaten, not _within(trial), trial.combiner.complexity, _nan_last(trial.difference))
+
+
+def _within(trial: _Trial) -> bool:
+    # Rounding alone may not part candidates that are the same.
+    return bool(trial.difference <= trial.standard_error + 1e-12) or np.isnan(trial.difference)
+
+
+def _nan_last(value: float) -> float:
+    return np.inf if np.isnan(value) else value
+
+
+def _name(trial: _Trial) -> str:
+    return trial.combiner.kind
+
+
+def _record(trials: list[_Trial], chosen: _Trial, target: Target, context: Context) -> Choice:
+    rows = []
+    for trial in trials:
+        losses = _losses(trial.nested, target)
+        seen = ~np.isnan(losses)
+        loss = weighted_mean(losses[seen], weight_of(target)[seen]) if seen.any() else _NAN
+        known = [s for s in trial.scores if not np.isnan(s)]
+        row = ChoiceRow(
+            candidate=_name(trial),
+            score=float(np.mean(known)) if known and not trial.failure else _NAN,
+            loss=loss,
+            difference=trial.difference,
+            standard_error=trial.standard_error,
+            chosen=trial is chosen,
+            seconds=trial.seconds,
+            reason="",
+        )
+        rows.append(replace(row, reason=_reason(trial, row, len(trials))))
+    return Choice(_name(chosen), context.metric, tuple(rows), chosen.nested)
+
+
+def _reason(trial: _Trial, row: ChoiceRow, n_candidates: int) -> str:
+    if trial.failure:
+        return trial.failure
+    if n_candidates == 1:
+        return "the only candidate"
+    if np.isnan(row.difference):
+        return "could not be compared: too few rows or folds"
+    if row.chosen:
+        return "best" if row.difference <= 0 else "simplest within one standard error of the best"
+    if _within(trial):
+        return "within one standard error of the best, but not simpler than the one chosen"
+    return "worse than the best by more than one standard error"

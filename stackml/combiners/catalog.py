@@ -1,0 +1,113 @@
+"""Every combiner, one row each, simplest first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from stackml.combiners.auto import DEFAULT_CANDIDATES, AutoCombiner
+from stackml.combiners.base import Combiner, FittedCombiner
+from stackml.combiners.boosted import BoostedCombiner, FittedBoosted
+from stackml.combiners.greedy import FittedGreedy, GreedyCombiner
+from stackml.combiners.logistic import FittedLogistic, LogisticCombiner
+from stackml.combiners.mean import FittedMean, MeanCombiner
+from stackml.combiners.simplex import FittedSimplex, SimplexCombiner
+from stackml.combiners.single import FittedSingle, SingleCombiner
+from stackml.foundation.errors import ParameterError, StorageError, near_miss
+
+
+@dataclass(frozen=True)
+class CombinerEntry:
+    """One row of the catalog.
+
+    Attributes
+    ----------
+    name : str
+    build : type of Combiner
+    fitted : type of FittedCombiner, optional
+        None for "auto", which becomes what it chooses.
+    about : str
+        One line for people.
+    """
+
+    name: str
+    build: type[Combiner]
+    fitted: type[FittedCombiner] | None
+    about: str
+
+
+COMBINERS: tuple[CombinerEntry, ...] = (
+    CombinerEntry("mean", MeanCombiner, FittedMean, "the plain mean of predictions"),
+    CombinerEntry("simplex", SimplexCombiner, FittedSimplex, "convex weights of least loss"),
+    CombinerEntry("greedy", GreedyCombiner, FittedGreedy, "greedy selection with replacement, bagged"),
+    CombinerEntry("logistic", LogisticCombiner, FittedLogistic, "penalised regression on logits or values"),
+    CombinerEntry(
+        "boosted", BoostedCombiner, FittedBoosted, "a small boosted model that mends convex weights"
+    ),
+    CombinerEntry("single", SingleCombiner, FittedSingle, "the one best learner"),
+    CombinerEntry("auto", AutoCombiner, None, "the simplest within one standard error of the best"),
+)
+
+FITTED: dict[str, type[FittedCombiner]] = {
+    entry.name: entry.fitted for entry in COMBINERS if entry.fitted is not None
+}
+
+
+def default_candidates() -> tuple[Combiner, ...]:
+    """Return what "auto" chooses from."""
+    return DEFAULT_CANDIDATES
+
+
+def make_combiner(combiner: str | Combiner, **parameters: Any) -> Combiner:
+    """Return a combiner by name, with parameters; an object is returned as it is.
+
+    Parameters
+    ----------
+    combiner : str or Combiner
+    **parameters
+        Fields of the description; ``candidates`` of "auto" may hold names.
+
+    Raises
+    ------
+    ParameterError
+        If the name or a parameter is unknown (the message names the nearest one), or an object
+        is given parameters.
+    """
+    if isinstance(combiner, Combiner):
+        if parameters:
+            raise ParameterError(
+                f"combiner '{combiner.kind}' is an object already; set {', '.join(parameters)} when making it"
+            )
+        return combiner
+    entry = _entry(combiner)
+    known = [f.name for f in fields(entry.build)]
+    for name in parameters:
+        if name not in known:
+            raise ParameterError(
+                f"combiner '{entry.name}' has no parameter '{name}'{near_miss(name, known)}; "
+                f"it has: {', '.join(known) or 'none'}"
+            )
+    if entry.name == "auto" and "candidates" in parameters:
+        parameters["candidates"] = tuple(make_combiner(c) for c in parameters["candidates"])
+    return entry.build(**parameters)
+
+
+def _entry(name: str) -> CombinerEntry:
+    names = [entry.name for entry in COMBINERS]
+    if name not in names:
+        raise ParameterError(f"unknown combiner '{name}'{near_miss(name, names)}; known: {', '.join(names)}")
+    return COMBINERS[names.index(name)]
+
+
+def restore_combiner(kind: str, state: Mapping[str, Any]) -> FittedCombiner:
+    """Rebuild a fitted combiner from its kind and `FittedCombiner.to_state`.
+
+    Raises
+    ------
+    StorageError
+        If the kind is not in the catalog.
+    """
+    if kind not in FITTED:
+        raise StorageError(f"stored combiner is of the unknown kind '{kind}'; known: {', '.join(FITTED)}")
+    return FITTED[kind].from_state(state)

@@ -1,0 +1,197 @@
+"""Penalised regression on predictions: logistic for classes, ridge for numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, ClassVar, Self, final
+
+import numpy as np
+from scipy.special import expit, softmax
+
+from stackml.combiners.base import Combiner, Context, FittedCombiner, MetaFeatures
+from stackml.combiners.inputs import FloatArray, checked, sampled, weight_of
+from stackml.combiners.linear_design import LinearDesign
+from stackml.combiners.linear_fit import Rowwise, fit_linear, losses_of, predict_linear
+from stackml.combiners.nested import own_folds, restricted
+from stackml.foundation.errors import ParameterError
+from stackml.metrics.arrays import weighted_mean
+from stackml.storage.state import State
+from stackml.tables.target import Target
+
+
+@final
+@dataclass(frozen=True)
+class LogisticCombiner(Combiner):
+    """Weighs the learners' logits (log probabilities, values), with an intercept for each class.
+
+    One weight a learner also where there are many classes. The penalty draws the weights to the
+    plain mean of logits, not to zero; scores and passed-through features (standardised numbers,
+    indicators of categories with few values) are drawn to zero. Its strength, in rows, is
+    chosen by cross-validation along the context's folds.
+
+    Attributes
+    ----------
+    penalties : tuple of float
+        Strengths to choose from, in rows.
+    nonnegative : bool
+        Whether learners' weights must be 0 or more.
+    most_rows : int
+        Beyond this many rows (a quarter of it, for many classes) a stratified sample chooses
+        the penalty; the coefficients are fitted on all rows.
+    """
+
+    kind: ClassVar[str] = "logistic"
+    complexity: ClassVar[int] = 3
+    penalties: tuple[float, ...] = (1.0, 10.0, 100.0, 1000.0, 10000.0)
+    nonnegative: bool = False
+    most_rows: int = 20_000
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        object.__setattr__(self, "penalties", tuple(self.penalties))
+        if not self.penalties or not all(p > 0 for p in self.penalties):
+            raise ParameterError(
+                f"combiner 'logistic': penalties={self.penalties} must be one or more numbers above 0"
+            )
+        if self.most_rows < 1:
+            raise ParameterError(f"combiner 'logistic': most_rows={self.most_rows} must be 1 or more")
+
+    def fit(self, meta: MetaFeatures, target: Target, context: Context) -> FittedLogistic:
+        """Return the coefficients at the penalty of least cross-validated loss."""
+        meta, target = checked(meta, target)
+        design = LinearDesign.learn(meta, target.weight)
+        data = rowwise(design, meta, target)
+        penalty = self._penalty(data, target, context)
+        coefficients = fit_linear(data, penalty, self.nonnegative)
+        shares = _shares(design, data, coefficients)
+        n_links = len(design.predictors)
+        kept = [i for i in range(n_links) if coefficients[i] != 0.0]
+        names = [design.predictors[i] for i in kept]
+        return FittedLogistic(
+            design.keeping(names),
+            np.concatenate([coefficients[kept], coefficients[n_links:]]),
+            penalty,
+            tuple(shares[i] for i in [*kept, *range(n_links, len(shares))]),
+        )
+
+    def _penalty(self, data: Rowwise, target: Target, context: Context) -> float:
+        if len(self.penalties) == 1:
+            return self.penalties[0]
+        folds = own_folds(target, context)
+        most = self.most_rows // (4 if data.problem.kind == "multiclass" else 1)
+        rows, weight = sampled(target, most, context.seed, self.kind)
+        folds = None if folds is None else restricted(folds, rows)
+        if folds is None:
+            return max(self.penalties)
+        drawn = data.take(rows)
+        drawn = Rowwise(drawn.links, drawn.extras, drawn.y, weight, drawn.problem)
+        descending = sorted(self.penalties, reverse=True)
+        losses = np.zeros(len(descending))
+        for fold in folds.folds:
+            train, held_out = drawn.take(fold.train), drawn.take(fold.held_out)
+            found: FloatArray | None = None
+            for i, penalty in enumerate(descending):
+                found = fit_linear(train, penalty, self.nonnegative, found)
+                losses[i] += float(held_out.weight @ losses_of(held_out, predict_linear(held_out, found)))
+        # The first of equals is the strongest.
+        return descending[int(np.argmin(losses))]
+
+
+def rowwise(design: LinearDesign, meta: MetaFeatures, target: Target) -> Rowwise:
+    """Return the rows of a linear fit."""
+    n, n_out = meta.n_rows, meta.problem.n_outputs
+    links, extras = design.links(meta), design.extras(meta)
+    return Rowwise(
+        np.stack(links) if links else np.zeros((0, n, n_out)),
+        np.column_stack(extras) if extras else np.zeros((n, 0)),
+        target.values,
+        weight_of(target),
+        meta.problem,
+    )
+
+
+def _shares(design: LinearDesign, data: Rowwise, coefficients: FloatArray) -> tuple[float, ...]:
+    """Return |coefficient| times spread of each learner, summing to 1; predictors first."""
+    n_links, n_out = len(data.links), data.n_outputs
+    spreads = []
+    for link in data.links:
+        # A shift common to all classes changes nothing.
+        values = link - link.mean(axis=1, keepdims=True) if n_out > 1 else link
+        centre = np.array([weighted_mean(column, data.weight) for column in values.T])
+        spreads.append(np.sqrt(weighted_mean(((values - centre) ** 2).sum(axis=1), data.weight)))
+    found = list(np.abs(coefficients[:n_links]) * np.array(spreads))
+    slopes = coefficients[n_links : n_links + len(design.score_mean) * n_out].reshape(-1, n_out)
+    at = np.cumsum((0, *design.score_widths))
+    found += [float(np.sqrt((slopes[i:j] ** 2).sum())) for i, j in pairwise(at)]
+    total = float(np.sum(found))
+    even = 1.0 / len(found)
+    return tuple(float(f) / total if total > 0 else even for f in found)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class FittedLogistic(FittedCombiner):
+    """A linear model on the link's scale.
+
+    Attributes
+    ----------
+    design : LinearDesign
+    coefficients : float64 ndarray of shape (n_coefficients,)
+        Of the learners, of the extra columns for each output, and intercepts.
+    penalty : float
+        The strength chosen, in rows.
+    shares : tuple of float
+        Share of each learner, predictors first.
+    """
+
+    kind: ClassVar[str] = "logistic"
+    design: LinearDesign
+    coefficients: FloatArray
+    penalty: float
+    shares: tuple[float, ...]
+
+    @property
+    def learners(self) -> tuple[str, ...]:
+        """Learners read, predictors first."""
+        return self.design.predictors + self.design.scores
+
+    def predict(self, meta: MetaFeatures) -> FloatArray:
+        """Return probabilities, or values."""
+        problem, n_out = meta.problem, meta.problem.n_outputs
+        terms = [*self.design.links(meta), *(c[:, None] for c in self.design.extras(meta))]
+        n_links = len(self.design.predictors)
+        cut = len(self.coefficients) - n_out
+        slopes = [*self.coefficients[:n_links], *self.coefficients[n_links:cut].reshape(-1, n_out)]
+        # Term by term: a matrix product would round a row by its place in the batch.
+        z = np.zeros((meta.n_rows, n_out))
+        for slope, term in zip(slopes, terms, strict=True):
+            z += slope * term
+        z += self.coefficients[cut:]
+        if problem.is_regression:
+            return z
+        return np.asarray(expit(z) if problem.kind == "binary" else softmax(z, axis=1))
+
+    def weights(self) -> dict[str, float]:
+        """Return each learner's share: |coefficient| times the spread of what it multiplies."""
+        return dict(zip(self.learners, self.shares, strict=True))
+
+    def to_state(self) -> State:
+        """Return all that is needed to rebuild the combiner."""
+        return {
+            "design": self.design.to_state(),
+            "coefficients": self.coefficients,
+            "penalty": self.penalty,
+            "shares": np.array(self.shares),
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """Rebuild the combiner."""
+        return cls(
+            LinearDesign.from_state(state["design"]),
+            np.asarray(state["coefficients"], dtype=np.float64),
+            float(state["penalty"]),
+            tuple(float(s) for s in np.asarray(state["shares"])),
+        )

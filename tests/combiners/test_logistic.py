@@ -1,0 +1,167 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit, logit
+
+from stackml.combiners.base import Context
+from stackml.combiners.boosted import BoostedCombiner
+from stackml.combiners.logistic import FittedLogistic, LogisticCombiner
+from stackml.combiners.passthrough import FittedColumns
+from stackml.decision.base import mean_loss
+from stackml.foundation.errors import DataError, ParameterError
+from stackml.tables.table import Table
+from stackml.tables.target import Problem, Target
+
+
+def test_a_strong_penalty_gives_the_mean_of_logits(world):
+    w = world()
+    fitted = LogisticCombiner(penalties=(1e12,)).fit(w.meta, w.target, w.context)
+    np.testing.assert_allclose(fitted.coefficients[:4], 0.25, atol=1e-6)
+    assert all(share > 0 for share in fitted.weights().values())
+
+
+def test_it_mends_learners_that_are_too_timid(world):
+    w = world("binary", n=5000, noises=(0.3, 0.3))
+    timid = expit(logit(w.meta.values.astype(float)) / 4).astype(np.float32)
+    meta = replace(w.meta, values=timid)
+    fitted = LogisticCombiner().fit(meta, w.target, w.context)
+    plain = mean_loss(timid.mean(axis=1, keepdims=True), w.target.values, w.target.problem)
+    assert mean_loss(fitted.predict(meta), w.target.values, w.target.problem) < plain - 0.05
+
+
+def test_few_rows_keep_learners_alike_near_the_mean_and_many_rows_part_them(world):
+    few = world(n=80, noises=(0.7,) * 6)
+    many = world(n=20_000, noises=(0.2, 2.0))
+    drawn = [LogisticCombiner().fit(w.meta, w.target, w.context) for w in (few, many)]
+    np.testing.assert_allclose(drawn[0].coefficients[:6], 1 / 6, atol=0.15)
+    assert drawn[1].penalty < 1000
+    assert drawn[1].weights()["l0"] > 0.9
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+def test_nonnegative_keeps_every_weight_at_zero_or_more(world, kind):
+    w = world(kind, n=800)
+    # A learner that says the opposite: a free fit would subtract it.
+    against = -w.meta.of("l0") if kind == "regression" else w.meta.of("l0")[:, ::-1]
+    against = 1 - against if kind == "binary" else against
+    w = world(kind, n=800, extra={"against": against})
+    free = LogisticCombiner(penalties=(1.0,)).fit(w.meta, w.target, w.context)
+    kept = LogisticCombiner(penalties=(1.0,), nonnegative=True).fit(w.meta, w.target, w.context)
+    assert free.coefficients[0] < 0 or kind == "multiclass"
+    assert (kept.coefficients[: len(kept.design.predictors)] > 0).all()
+    assert "against" not in kept.learners
+    assert np.isfinite(kept.predict(w.meta.select(kept.learners))).all()
+
+
+def test_ridge_does_not_depend_on_the_unit_or_the_origin_of_the_target(world):
+    w = world("regression")
+    scaled = replace(w.meta, values=(w.meta.values * 1000 + 5000).astype(np.float32))
+    target = replace(w.target, values=w.target.values * 1000 + 5000)
+    a = LogisticCombiner().fit(w.meta, w.target, w.context).predict(w.meta)
+    b = LogisticCombiner().fit(scaled, target, w.context).predict(scaled)
+    np.testing.assert_allclose(b, a * 1000 + 5000, rtol=1e-3, atol=1.0)
+
+
+def test_scores_help_though_they_are_on_a_scale_of_their_own(world):
+    w = world(n=3000, noises=(2.0, 2.5))
+    score = (w.target.values + 0.5 * np.random.default_rng(5).normal(size=3000))[:, None] * 1e4 + 7
+    w = world(n=3000, noises=(2.0, 2.5), extra={"score_x": score})
+    fitted = LogisticCombiner().fit(w.meta, w.target, w.context)
+    assert fitted.weights()["score_x"] > 0.5
+    alone = LogisticCombiner().fit(w.meta.select(["score_x"]), w.target, w.context)
+    assert alone.learners == ("score_x",)
+    assert mean_loss(alone.predict(w.meta), w.target.values, w.target.problem) < 0.5
+
+
+def test_a_constant_score_does_no_harm(world):
+    w = world(extra={"score_flat": np.full((600, 1), 3.0)})
+    fitted = LogisticCombiner().fit(w.meta, w.target, w.context)
+    moved = w.meta.values.copy()
+    moved[:, 4] = 1e6
+    np.testing.assert_array_equal(fitted.predict(w.meta), fitted.predict(replace(w.meta, values=moved)))
+
+
+@pytest.mark.parametrize("combiner", [LogisticCombiner(), BoostedCombiner()])
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+def test_features_passed_through_are_used(world, combiner, kind):
+    w = world(kind, n=2000, noises=(1.5, 2.0))
+    rng = np.random.default_rng(2)
+    hint = w.target.values + 0.2 * rng.normal(size=2000)
+    hint[::17] = np.nan
+    frame = pd.DataFrame({"hint": hint, "flat": 1.0, "colour": rng.choice(["red", "green", "blue"], 2000)})
+    frame.loc[::19, "colour"] = None
+    table = Table.learn(frame)
+    with_features = replace(w.meta, features=table)
+    plain = combiner.fit(w.meta, w.target, w.context).predict(w.meta)
+    fitted = combiner.fit(with_features, w.target, w.context)
+    better = fitted.predict(with_features)
+    problem = w.target.problem
+    assert mean_loss(better, w.target.values, problem) < 0.8 * mean_loss(plain, w.target.values, problem)
+    # An unseen category and a missing number are met.
+    odd = Table.of(pd.DataFrame({"hint": [np.nan], "flat": [1.0], "colour": ["mauve"]}), table.schema)
+    one = fitted.predict(replace(w.meta.take(np.array([0])), features=odd))
+    assert np.isfinite(one).all()
+    with pytest.raises(DataError, match="it was fitted with the features passed through"):
+        fitted.predict(w.meta)
+    again = type(fitted).from_state(fitted.to_state())
+    np.testing.assert_array_equal(again.predict(with_features), better)
+
+
+def test_columns_leave_out_what_says_nothing_and_what_has_many_codes():
+    frame = pd.DataFrame(
+        {
+            "flat": [1.0] * 60,
+            "number": np.arange(60.0),
+            "id": [f"c{i}" for i in range(60)],
+            "sex": ["f", "m"] * 30,
+        }
+    )
+    table = Table.learn(frame)
+    columns = FittedColumns.learn(table)
+    assert len(columns.slots) == 1
+    assert len(columns.indicators) == 2
+    read = columns.read(table)
+    assert read[0].mean() == pytest.approx(0, abs=1e-9)
+    assert read[0].std() == pytest.approx(1)
+
+
+def test_one_class_alone_gives_a_finite_answer(world):
+    w = world()
+    only = replace(w.target, values=np.zeros(600, dtype=np.int64))
+    p = LogisticCombiner().fit(w.meta, only, w.context).predict(w.meta)
+    assert np.isfinite(p).all()
+    assert p.mean() < 0.05
+
+
+def test_separable_rows_give_finite_weights():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 200)
+    from stackml.combiners.base import MetaFeatures
+
+    values = np.column_stack([y, 1 - y, rng.random(200)]).astype(np.float32)
+    problem = Problem("binary", 2)
+    meta = MetaFeatures(values, ("a", "b", "c"), (1, 1, 1), ("probability",) * 3, problem)
+    fitted = LogisticCombiner().fit(meta, Target(problem, y), Context())
+    assert isinstance(fitted, FittedLogistic)
+    assert np.isfinite(fitted.coefficients).all()
+    assert ((fitted.predict(meta)[:, 0] > 0.5) == y).all()
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: LogisticCombiner(penalties=()), r"penalties=\(\) must be one or more numbers above 0"),
+        (
+            lambda: LogisticCombiner(penalties=(0.0,)),
+            r"penalties=\(0.0,\) must be one or more numbers above 0",
+        ),
+        (lambda: LogisticCombiner(most_rows=0), "most_rows=0 must be 1 or more"),
+        (lambda: BoostedCombiner(leaves=1), "combiner 'boosted': leaves=1 must be 2 or more"),
+        (lambda: BoostedCombiner(rate=0), "combiner 'boosted': rate=0 must lie above 0 and at most 1"),
+    ],
+)
+def test_parameters_without_meaning_are_refused(build, message):
+    with pytest.raises(ParameterError, match=message):
+        build()
