@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 from pandas.api import types as pdt
 
-from stackml.foundation.errors import DataError
+from stackml.foundation.errors import DataError, SchemaError
 from stackml.tables.precision import Rounding, split_parts
 from stackml.tables.schema import Column, Kind
 
@@ -60,6 +60,10 @@ def numbers_of(series: pd.Series, name: str) -> npt.NDArray[np.float64]:
     dtype = series.dtype
     if pdt.is_datetime64_any_dtype(dtype):
         return _seconds(series)
+    if pdt.is_complex_dtype(dtype):
+        raise DataError(
+            f"column '{name}': Complex data not supported; give real and imaginary parts as two columns"
+        )
     if pdt.is_timedelta64_dtype(dtype):
         values = series.dt.total_seconds().to_numpy(dtype=np.float64, na_value=np.nan)
     elif isinstance(dtype, np.dtype) and dtype.kind in "fiub":
@@ -76,6 +80,31 @@ def numbers_of(series: pd.Series, name: str) -> npt.NDArray[np.float64]:
             f"column '{name}', row {row}: {values[row]:g} is beyond float32 (3.4e38); rescale the column"
         )
     return values
+
+
+def datetimes_of(series: pd.Series) -> pd.Series:
+    """Return a column of dates, or of text that says dates, as datetimes.
+
+    Raises
+    ------
+    SchemaError
+        If a value is no date, or a number, which may count seconds, days or nanoseconds.
+    """
+    if pdt.is_datetime64_any_dtype(series.dtype):
+        return series
+    if pdt.is_numeric_dtype(series.dtype) and series.notna().any():
+        row = int(series.notna().to_numpy().argmax())
+        raise SchemaError(
+            f"column '{series.name}', row {row}: {series.iloc[row]} is a number, where a date is needed; "
+            "convert the column first, for instance with pandas.to_datetime(column, unit='s')"
+        )
+    try:
+        return pd.to_datetime(series)
+    except (ValueError, TypeError) as error:
+        parsed = pd.to_datetime(series, errors="coerce")
+        wrong = np.flatnonzero(parsed.isna().to_numpy() & series.notna().to_numpy())
+        where = f"row {wrong[0]}: {series.iloc[int(wrong[0])]!r}" if wrong.size else str(error)
+        raise SchemaError(f"column '{series.name}', {where} is not a date") from None
 
 
 def _seconds(series: pd.Series) -> npt.NDArray[np.float64]:
@@ -126,8 +155,22 @@ def factorized(series: pd.Series) -> tuple[npt.NDArray[np.int64], list[str]]:
     """Return codes into a list of labels; -1 is missing. Labels can repeat (3 and '3')."""
     if isinstance(series.dtype, pd.CategoricalDtype):
         return series.cat.codes.to_numpy().astype(np.int64), labels_of(series.cat.categories)
-    codes, uniques = pd.factorize(series, use_na_sentinel=True)
+    try:
+        codes, uniques = pd.factorize(series, use_na_sentinel=True)
+    except TypeError:
+        raise _unhashable(series) from None
     return np.asarray(codes, dtype=np.int64), labels_of(uniques)
+
+
+def _unhashable(series: pd.Series) -> DataError:
+    odd = series.map(lambda value: isinstance(value, list | dict | set | bytearray | np.ndarray)).to_numpy(
+        bool
+    )
+    row = int(odd.argmax())
+    return DataError(
+        f"column '{series.name}', row {row}: a cell holds a {type(series.iloc[row]).__name__} "
+        f"({int(odd.sum())} such row(s)); make columns of its parts, or leave the column out"
+    )
 
 
 def codes_of(series: pd.Series, vocabulary: dict[str, int]) -> npt.NDArray[np.int32]:
@@ -141,6 +184,10 @@ def codes_of(series: pd.Series, vocabulary: dict[str, int]) -> npt.NDArray[np.in
 
 def slot_values(series: pd.Series, column: Column) -> list[npt.NDArray[np.float32]]:
     """Return the float32 slots of a number or datetime column, in the order of `Column.slots`."""
+    if column.kind == "number" and pdt.is_datetime64_any_dtype(series.dtype):
+        raise SchemaError(
+            f"column '{column.name}' holds dates, and numbers when the stack was trained; convert it as then"
+        )
     values = numbers_of(series, column.name)
     slots = split_parts(values, Rounding(column.offset, column.parts))
     for part in column.calendar:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from stackml.foundation.errors import SchemaError
-from stackml.tables.encoding import calendar_part, factorized, kind_of, labels_of, numbers_of
+from stackml.tables.encoding import calendar_part, datetimes_of, factorized, kind_of, labels_of, numbers_of
 from stackml.tables.precision import choose_rounding
 from stackml.tables.schema import CALENDAR_PARTS, Column, Kind, Overrides, Role, Schema
 
@@ -67,8 +67,8 @@ def _kind(series: pd.Series, name: str, overrides: Overrides) -> Kind:
 
 
 def _number(series: pd.Series, column: Column) -> Column:
-    if column.kind == "datetime" and not pd.api.types.is_datetime64_any_dtype(series.dtype):
-        series = pd.to_datetime(series)
+    if column.kind == "datetime":
+        series = datetimes_of(series)
     values = numbers_of(series, column.name)
     present = values[~np.isnan(values)]
     if present.size and present.min() == present.max() and present.size == values.size:

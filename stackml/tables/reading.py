@@ -78,7 +78,13 @@ def _is_table(X: Any) -> bool:
 def _through_narwhals(X: Any) -> pd.DataFrame:
     import narwhals.stable.v2 as nw
 
-    native = nw.from_native(X)
+    try:
+        native = nw.from_native(X)
+    except TypeError:  # one column, or a kind of table narwhals does not know
+        raise DataError(
+            f"Expected 2D array, got a {type(X).__name__} instead; give a table: one column as X.to_frame(), "
+            "one row as a table of one row"
+        ) from None
     eager = native.collect() if isinstance(native, nw.LazyFrame) else native
     frame: pd.DataFrame = eager.to_pandas()
     return frame
@@ -92,9 +98,14 @@ def _from_array(X: Any) -> pd.DataFrame:
     array = X if isinstance(X, np.ndarray) else np.asarray(X)
     if array.dtype.kind == "c":
         raise DataError("Complex data not supported: X holds complex numbers; give real and imaginary parts")
+    if array.ndim == 0:
+        raise DataError(
+            f"Expected 2D array, got scalar array instead: X is a {type(X).__name__}; "
+            "give a DataFrame or an array"
+        )
     if array.ndim != 2:
         raise DataError(
-            f"Expected 2D array, got {'scalar' if array.ndim == 0 else f'{array.ndim}D'} array instead. "
+            f"Expected 2D array, got {array.ndim}D array instead. "
             "Reshape your data: rows as shape (n_rows, n_columns), one row as X.reshape(1, -1)"
         )
     _refuse_odd_objects(array)

@@ -200,11 +200,12 @@ class Schema:
     @staticmethod
     def from_state(state: Mapping[str, Any]) -> Schema:
         """Rebuild a schema from `to_state`."""
-        tuples = ("vocabulary", "calendar")
         columns: list[dict[str, Any]] = state["columns"]
-        return Schema(
-            tuple(
-                Column(**{k: tuple(v) if k in tuples else v for k, v in column.items()})
-                for column in columns
-            )
-        )
+        return Schema(tuple(_restored(column) for column in columns))
+
+
+def _restored(column: dict[str, Any]) -> Column:
+    values: dict[str, Any] = dict(column)
+    values["vocabulary"] = tuple(values["vocabulary"])
+    values["calendar"] = tuple(values["calendar"])
+    return Column(**values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,7 +14,7 @@ import pandas as pd
 
 from stackml.foundation.digest import digest
 from stackml.foundation.errors import SchemaError, StackmlWarning, near_miss
-from stackml.tables.encoding import codes_of, slot_values
+from stackml.tables.encoding import codes_of, datetimes_of, slot_values
 from stackml.tables.inference import infer_schema
 from stackml.tables.reading import to_frame
 from stackml.tables.schema import Overrides, Schema
@@ -103,12 +103,11 @@ def check_columns(frame: pd.DataFrame, schema: Schema) -> None:
     found = [str(name) for name in frame.columns]
     missing = [column.name for column in schema.read if column.name not in frame.columns]
     extra = [name for name in found if name not in schema.by_name]
+    if len(found) != len(schema.columns) and _are_positions(found) and _are_positions(schema.by_name):
+        raise SchemaError(
+            f"X has {len(found)} features, but stackml is expecting {len(schema.columns)} features as input"
+        )
     if missing:
-        if all(name.startswith("x") and name[1:].isdigit() for name in (*found, *missing)):
-            raise SchemaError(
-                f"X has {len(found)} features, but this stack is expecting {len(schema.columns)} "
-                "features as input"
-            )
         hints = "".join(near_miss(name, extra) for name in missing[:1])
         listed = ", ".join(f"'{name}'" for name in missing[:10])
         raise SchemaError(
@@ -124,6 +123,11 @@ def check_columns(frame: pd.DataFrame, schema: Schema) -> None:
         )
 
 
+def _are_positions(names: Iterable[str]) -> bool:
+    """Return whether the names are those an array is given: then a column is known by its place."""
+    return all(name == f"x{i}" for i, name in enumerate(names))
+
+
 def encode(frame: pd.DataFrame, schema: Schema) -> Table:
     """Return the float32 and code blocks of a frame that holds the columns the schema reads."""
     n_rows = len(frame)
@@ -136,8 +140,7 @@ def encode(frame: pd.DataFrame, schema: Schema) -> Table:
             codes[:, code] = codes_of(series, _positions(column.vocabulary))
             code += 1
         elif column.kind != "text":
-            if column.kind == "datetime" and not pd.api.types.is_datetime64_any_dtype(series.dtype):
-                series = _datetimes(series, column.name)
+            series = datetimes_of(series) if column.kind == "datetime" else series
             for values in slot_values(series, column):
                 numbers[:, slot] = values
                 slot += 1
@@ -146,13 +149,3 @@ def encode(frame: pd.DataFrame, schema: Schema) -> Table:
 
 def _positions(vocabulary: Sequence[str]) -> dict[str, int]:
     return {label: position for position, label in enumerate(vocabulary)}
-
-
-def _datetimes(series: pd.Series, name: str) -> pd.Series:
-    try:
-        return pd.to_datetime(series)
-    except (ValueError, TypeError) as error:
-        parsed = pd.to_datetime(series, errors="coerce")
-        wrong = np.flatnonzero(parsed.isna().to_numpy() & series.notna().to_numpy())
-        where = f"row {wrong[0]}: {series.iloc[int(wrong[0])]!r}" if wrong.size else str(error)
-        raise SchemaError(f"column '{name}', {where} is not a date") from None

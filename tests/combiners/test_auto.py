@@ -150,12 +150,12 @@ def test_the_catalog_makes_every_combiner_by_name():
 
 def test_the_catalog_names_the_nearest():
     with pytest.raises(
-        ParameterError, match=r"unknown combiner 'gredy'; did you mean 'greedy'\?; known: single"
+        ParameterError, match=r"unknown combiner 'gredy'; did you mean 'greedy'\?; known: mean"
     ):
         make_combiner("gredy")
     with pytest.raises(ParameterError, match=r"'greedy' has no parameter 'step'; did you mean 'steps'\?"):
         make_combiner("greedy", step=3)
     with pytest.raises(ParameterError, match="combiner 'mean' is an object already"):
         make_combiner(MeanCombiner(), a=1)
-    with pytest.raises(StorageError, match="stored combiner is of the unknown kind 'evil'; known: single"):
+    with pytest.raises(StorageError, match="stored combiner is of the unknown kind 'evil'; known: mean"):
         restore_combiner("evil", {})
