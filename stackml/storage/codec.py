@@ -112,7 +112,7 @@ class Decoder:
         if isinstance(value, list):
             return [self.decode(item) for item in value]
         if not isinstance(value, dict):
-            return value  # type: ignore[no-any-return]  # json.loads gives nothing else
+            return value
         if any(key.startswith("$") and not key.startswith("$$") for key in value):
             return self._tagged(value)
         return {key.removeprefix("$"): self.decode(item) for key, item in value.items()}

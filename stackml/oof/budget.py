@@ -1,0 +1,53 @@
+"""The clock: what is left of a time limit, and whether a learner can still be finished."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import perf_counter
+
+from stackml.oof.plan import FitTask
+
+RESERVE = 0.06  # of the limit, for combiner, calibration and assembly
+LEAST_RESERVE = 0.5
+
+
+class Clock:
+    """Seconds since the fit began, and seconds left for fitting learners.
+
+    Rough costs become seconds by what finished tasks really took.
+    """
+
+    def __init__(self, limit: float | None = None, started: float | None = None) -> None:
+        self.limit = limit
+        self.started = perf_counter() if started is None else started
+        self._estimated = 0.0
+        self._taken = 0.0
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the fit began."""
+        return perf_counter() - self.started
+
+    @property
+    def left(self) -> float | None:
+        """Seconds left for learners, or None without a limit."""
+        if self.limit is None:
+            return None
+        return self.limit - max(self.limit * RESERVE, min(LEAST_RESERVE, self.limit / 4)) - self.elapsed
+
+    def learn(self, task: FitTask, seconds: float) -> None:
+        """Take note of what a task really took."""
+        self._estimated += task.cost
+        self._taken += seconds
+
+    def expected(self, tasks: Sequence[FitTask], n_jobs: int) -> float:
+        """Return the seconds a learner's tasks are expected to take from now."""
+        scale = self._taken / self._estimated if self._estimated else 1.0
+        return scale * sum(task.cost for task in tasks) / min(n_jobs, max(1, len(tasks)))
+
+    def share(self, n_waiting: int, n_jobs: int) -> float | None:
+        """Return the seconds one of `n_waiting` tasks of a learner may use."""
+        if self.left is None:
+            return None
+        turns = -(-n_waiting // n_jobs)
+        return max(0.0, self.left / max(1, turns))

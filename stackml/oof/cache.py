@@ -1,0 +1,62 @@
+"""Finished fits on disk, found again by content: an interrupted fit resumes where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stackml.foundation.errors import StorageError
+from stackml.learners.catalog import restore_learner
+from stackml.oof.fitting import FitOutcome
+from stackml.storage.archive import read_archive, write_archive
+from stackml.storage.state import State
+
+KIND = "fit-task"
+
+
+class TaskCache:
+    """A folder of finished tasks, one file each, named by the task's digest.
+
+    Files are written whole or not at all, so a killed run leaves none that is damaged; a file
+    that cannot be read is treated as absent and fitted again.
+
+    Parameters
+    ----------
+    folder : Path
+    trusted : sequence of str
+        Types outside the catalog that may be read back.
+    """
+
+    def __init__(self, folder: Path, trusted: tuple[str, ...] = ()) -> None:
+        self.folder = Path(folder)
+        self._trusted = trusted
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def get(self, digest: str) -> FitOutcome | None:
+        """Return the outcome of a task, or None where it was never finished."""
+        path = self._path(digest)
+        if not path.is_file():
+            return None
+        try:
+            state: Mapping[str, Any] = read_archive(path, kind=KIND)[1]
+            model = restore_learner(state["learner"], state["model"], trusted=self._trusted)
+            held_out = np.asarray(state["held_out"], dtype=np.float32)
+            return FitOutcome(model, held_out, float(state["seconds"]), cached=True)
+        except StorageError:
+            return None
+
+    def put(self, digest: str, outcome: FitOutcome) -> None:
+        """Keep the outcome of a task."""
+        state: State = {
+            "learner": outcome.model.kind,
+            "model": outcome.model.to_state(),
+            "held_out": outcome.held_out,
+            "seconds": outcome.seconds,
+        }
+        write_archive(self._path(digest), kind=KIND, state=state, manifest={}, compress=False)
+
+    def _path(self, digest: str) -> Path:
+        return self.folder / f"{digest}.fit"

@@ -1,0 +1,142 @@
+"""Which fits there are to do: every learner on every fold, as frozen, digested tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+
+import numpy as np
+
+from stackml.foundation.digest import digest
+from stackml.foundation.randomness import derive_seed
+from stackml.learners.base import Learner
+from stackml.splitting.base import Folds
+from stackml.tables.table import Table
+from stackml.tables.target import Target
+
+ALL_ROWS = -1  # the fold number of a refit on every row
+
+LIBRARIES = {
+    "lightgbm": ("lightgbm",),
+    "xgboost": ("xgboost-cpu", "xgboost"),
+    "catboost": ("catboost",),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that the fits of one layer have in common.
+
+    Attributes
+    ----------
+    table : Table
+    target : Target
+    folds : Folds
+    seed : int
+    strict : bool
+        Stop early on rows inside the training fold, never on held-out rows.
+    rounds : mapping of (learner, fold) to int
+        Rounds a recorded run used, to be repeated exactly; empty for a run of its own.
+    """
+
+    table: Table
+    target: Target
+    folds: Folds
+    seed: int = 0
+    strict: bool = False
+    rounds: Mapping[tuple[str, int], int] = field(default_factory=dict)
+
+    def digest(self) -> str:
+        """Return the content digest of data, folds and seed."""
+        return digest(self.table.digest, self.target.digest, self.folds.digest(), self.seed, self.strict)
+
+
+@dataclass(frozen=True)
+class FitTask:
+    """One fit: a learner on a fold's training rows.
+
+    Attributes
+    ----------
+    name : str
+        The learner's name in the stack.
+    learner : Learner
+    fold : int
+        Fold number, or -1 for a refit on all rows.
+    seed : int
+    cost : float
+        Rough seconds on one core.
+    rounds : int, optional
+        Exactly this many rounds.
+    """
+
+    name: str
+    learner: Learner
+    fold: int
+    seed: int
+    cost: float
+    rounds: int | None = None
+
+    def digest(self, job_digest: str) -> str:
+        """Return the content digest: equal tasks on equal data are one task."""
+        learner = self.learner
+        return digest(
+            "fit-task-1",
+            job_digest,
+            self.name,
+            learner.kind,
+            learner.digest,
+            self.fold,
+            self.seed,
+            self.rounds,
+            library_version(learner.kind),
+        )
+
+
+def plan_fits(learners: Sequence[tuple[str, Learner]], job: Job) -> tuple[FitTask, ...]:
+    """Return one task for each learner and fold, learner by learner.
+
+    A complete learner is worth more than two halves, so the order is learner-major: whenever
+    the clock stops a run, whole learners have been finished.
+    """
+    tasks = []
+    for name, learner in learners:
+        for number, fold in enumerate(job.folds.folds):
+            cost = learner.cost(len(fold.train), job.table.n_features, job.target.problem.n_outputs)
+            rounds = job.rounds.get((name, number))
+            tasks.append(FitTask(name, learner, number, fit_seed(job.seed, name, number), cost, rounds))
+    return tuple(tasks)
+
+
+def plan_refit(name: str, learner: Learner, fold_rounds: Sequence[int | None], job: Job) -> FitTask:
+    """Return the task that fits a learner on all rows for as many rounds as its folds needed.
+
+    A refit has more rows than any fold had; the median of the folds' rounds is grown by the
+    square root of the ratio of rows, a compromise between none and proportional growth.
+    """
+    n_rows = job.target.n_rows
+    known = [r for r in fold_rounds if r is not None]
+    recorded = job.rounds.get((name, ALL_ROWS))
+    rounds = recorded
+    if rounds is None and known:
+        largest = max(len(fold.train) for fold in job.folds.folds)
+        rounds = max(1, round(float(np.median(known)) * float(np.sqrt(n_rows / largest))))
+    cost = learner.cost(n_rows, job.table.n_features, job.target.problem.n_outputs)
+    return FitTask(name, learner, ALL_ROWS, fit_seed(job.seed, name, ALL_ROWS), cost, rounds)
+
+
+def fit_seed(seed: int, name: str, fold: int) -> int:
+    """Return the seed of one fit: adding a learner never shifts another's."""
+    return derive_seed(seed, "fit", name, fold)
+
+
+def library_version(kind: str) -> str:
+    """Return the version of the library a learner stands on, so that an upgrade fits anew."""
+    from importlib.metadata import PackageNotFoundError
+
+    for package in LIBRARIES.get(kind, ("scikit-learn",)):
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            continue
+    return ""

@@ -1,0 +1,95 @@
+"""What the engine hands over: every learner's models and its out-of-fold predictions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from stackml.combiners.base import MetaFeatures
+from stackml.learners.base import FittedLearner, Learner, OutputKind, Prediction
+from stackml.splitting.base import Folds
+from stackml.tables.target import Problem
+
+
+@dataclass(frozen=True, eq=False)
+class LearnerRun:
+    """One learner's part of a fit.
+
+    Attributes
+    ----------
+    name : str
+    learner : Learner
+    status : {"fitted", "failed", "skipped"}
+    models : tuple of FittedLearner
+        The fold models, or one refitted model; together they predict by their mean.
+    oof : float32 ndarray of shape (n_rows, n_outputs)
+        Out-of-fold predictions; NaN for rows never held out.
+    seconds : tuple of float
+        Wall-clock seconds of each fit.
+    fold_rounds : tuple of int or None
+        Rounds of each fold model.
+    refit_rounds : int, optional
+        Rounds of the model refitted on all rows.
+    n_fitted : int
+        Fits really run; the rest came from the cache.
+    message : str
+        Error, or why it was skipped.
+    """
+
+    name: str
+    learner: Learner
+    output_kind: OutputKind
+    status: str = "fitted"
+    models: tuple[FittedLearner, ...] = ()
+    oof: Prediction = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
+    seconds: tuple[float, ...] = ()
+    fold_rounds: tuple[int | None, ...] = ()
+    refit_rounds: int | None = None
+    n_fitted: int = 0
+    message: str = ""
+
+    @property
+    def fitted(self) -> bool:
+        """Whether it has models."""
+        return self.status == "fitted"
+
+
+@dataclass(frozen=True, eq=False)
+class OofResult:
+    """The out-of-fold matrix of one layer and the models behind it."""
+
+    runs: tuple[LearnerRun, ...]
+    folds: Folds
+    problem: Problem
+
+    @cached_property
+    def fitted(self) -> tuple[LearnerRun, ...]:
+        """Runs that have models, in the order asked for."""
+        return tuple(run for run in self.runs if run.fitted)
+
+    @property
+    def rows(self) -> npt.NDArray[np.int64]:
+        """Rows that have out-of-fold predictions."""
+        return self.folds.held_out_rows
+
+    def meta_features(self) -> MetaFeatures:
+        """Return all rows' out-of-fold predictions side by side; NaN for rows never held out."""
+        runs = self.fitted
+        return MetaFeatures(
+            np.concatenate([run.oof for run in runs], axis=1),
+            tuple(run.name for run in runs),
+            tuple(run.oof.shape[1] for run in runs),
+            tuple(run.output_kind for run in runs),
+            self.problem,
+        )
+
+    def with_run(self, run: LearnerRun) -> OofResult:
+        """Return a result with one more learner; nothing else changes."""
+        return replace(self, runs=(*self.runs, run))
+
+    def without(self, name: str) -> OofResult:
+        """Return a result without a learner."""
+        return replace(self, runs=tuple(run for run in self.runs if run.name != name))
