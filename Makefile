@@ -34,7 +34,7 @@ train: setup ## Train a pipeline: PIPELINE=fraud|credit|readmission [DATASET=ban
 	@$(BIN)/stackml train $(PIPELINE) $(DATASET_ARG) $(ARGS)
 
 score: setup ## Score a batch with the pipeline's champion: PIPELINE=fraud [INPUT=rows.csv OUTPUT=scores.csv]
-	@$(BIN)/stackml score models:/$(PIPELINE)@champion $(or $(INPUT),data/samples/$(PIPELINE).csv) $(or $(OUTPUT),runs/$(PIPELINE)-scores.csv) $(ARGS)
+	@$(BIN)/stackml score models:/$(PIPELINE)@champion $(or $(INPUT),data/samples/$(PIPELINE)_sim.csv) $(or $(OUTPUT),runs/$(PIPELINE)-scores.csv) $(ARGS)
 
 compare: setup ## Put runs side by side: RUNS="id id", or the pipeline's latest
 	@$(BIN)/stackml compare $(if $(RUNS),$(RUNS),--pipeline $(PIPELINE)) $(ARGS)

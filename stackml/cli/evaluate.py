@@ -1,0 +1,72 @@
+"""`stackml evaluate`: how good a stored stack is on rows with known answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stackml.cli.examples import examples
+from stackml.cli.options import Model, TrackingUri, Trusted, load_stack
+
+EXAMPLES = examples(
+    "stackml evaluate models:/fraud@champion later.parquet --target fraud",
+    "stackml evaluate fraud.stack fraud_sim --metric roc_auc --metric log_loss",
+)
+
+
+def evaluate(
+    model: Model,
+    data: Annotated[
+        str,
+        typer.Argument(metavar="DATA", help="A file of labelled rows, or a known table (stackml data list)."),
+    ],
+    target: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The answers.  [default: as in training]")
+    ] = None,
+    positive: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VALUE", help="Value of the target that is class 1, where the stack learned 0 and 1."
+        ),
+    ] = None,
+    metrics: Annotated[
+        list[str] | None, typer.Option("--metric", metavar="NAME", help="What to measure; repeat for more.")
+    ] = None,
+    tracking_uri: TrackingUri = None,
+    trusted: Trusted = None,
+) -> None:
+    """Score a stack on rows with known answers, with 95 % intervals."""
+    from stackml.cli.terminal import heading, interval, number, say, table
+    from stackml.workflow.evaluation import evaluate as run
+
+    stack = load_stack(model, tracking_uri, trusted)
+    file, dataset = _place(data)
+    found = run(
+        stack, file, dataset=dataset, target=target, positive=_value(positive), metrics=metrics or None
+    )
+    heading(f"{model} on {data}: {found.rows:,} rows, target {found.target}")
+    rows = [[s.metric, number(s.value), interval(s.low, s.high)] for s in found.scores]
+    table(("metric", "value", "95 % interval"), rows, right=("value", "95 % interval"))
+    for note in found.notes:
+        say(f"- {note}")
+
+
+def _place(data: str) -> tuple[Path | None, str | None]:
+    """Return the file or the known table that is meant."""
+    from stackml.datasets.catalog import dataset_cards
+    from stackml.foundation.errors import DataError, near_miss
+
+    path = Path(data)
+    if path.exists() or path.suffix:
+        return path, None
+    if data in dataset_cards():
+        return None, data
+    known = [*dataset_cards(), *(found.name for found in Path().glob("*.*"))]
+    raise DataError(f"there is neither a file nor a known table '{data}'{near_miss(data, known)}")
+
+
+def _value(text: str | None) -> str | int | None:
+    """Return a number as one: the column that is compared with it holds numbers then."""
+    return int(text) if text is not None and text.lstrip("-").isdigit() else text

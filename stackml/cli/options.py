@@ -1,0 +1,54 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from stackml.stack.estimators import StackClassifier, StackRegressor
+    from stackml.tracking.store import Store
+
+TrackingUri = Annotated[
+    str | None,
+    typer.Option(
+        "--tracking-uri",
+        metavar="URI",
+        help="MLflow store: sqlite:///file.db or http://host:port.  "
+        "[default: MLFLOW_TRACKING_URI, else mlflow.db here]",
+    ),
+]
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A .stack file, a folder with one, models:/NAME@champion, models:/NAME/3 or runs:/ID/stack.",
+    ),
+]
+Trusted = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trusted",
+        metavar="TYPE",
+        help="Full name of a type outside the catalog that the stack may build; repeat for more.",
+    ),
+]
+
+
+def existing_store(tracking_uri: str | None) -> Store:
+    """Open the store a command was given; a missing database is an error, not made anew."""
+    from stackml.tracking.store import connect
+
+    return connect(tracking_uri, create=False)
+
+
+def load_stack(
+    model: str, tracking_uri: str | None, trusted: list[str] | None
+) -> StackClassifier | StackRegressor:
+    """Load a stack from wherever `model` says; MLflow is asked only where it must be."""
+    from stackml.tracking.flavor import load_model
+
+    tracked = model.startswith(("models:", "runs:"))
+    store = existing_store(tracking_uri) if tracked else None
+    return load_model(model, trusted=trusted or (), store=store)

@@ -1,0 +1,240 @@
+"""The view for linear, neural and neighbour learners: a float32 matrix without gaps, near unit scale.
+
+What needs no target (scales, one-hot columns, gaps, frequencies) is learned once for all folds by
+`prepare_dense`; target codes are added inside the fold by `PreparedDense.fit`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stackml.features.frequency import Frequencies, learn_frequencies
+from stackml.features.levels import Codes, indicators, level_counts, ranks
+from stackml.features.scaling import CLIP, Floats32, Scaler, Spread, learn_scaler, scaler_from_state
+from stackml.features.target_encoding import TargetEncoder, fit_target_encoder
+from stackml.storage.state import State
+from stackml.tables.schema import Schema
+from stackml.tables.table import Table
+from stackml.tables.target import Target
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class DenseChoice:
+    """What a dense view may be asked for.
+
+    Attributes
+    ----------
+    spread : {"normal", "robust"}
+        How numbers are scaled: through their quantiles, or by median and quartile range.
+    hinges : tuple of float
+        For each, every number also gives ``max(0, z - hinge)``, so a linear model can bend.
+    one_hot_levels : int
+        Categories with more levels are given target and frequency codes instead.
+    """
+
+    spread: Spread = "normal"
+    hinges: tuple[float, ...] = ()
+    one_hot_levels: int = 16
+
+
+@dataclass(frozen=True, eq=False)
+class PlainDense:
+    """The part of the view that never saw a target.
+
+    Attributes
+    ----------
+    slots : int64 ndarray
+        Columns of the numeric block that are read.
+    scaler : Scaler
+        Of those columns.
+    gaps : int64 ndarray
+        Positions within `slots` whose missing values get an indicator.
+    hinges : tuple of float
+    one_hot : tuple of (column, n_levels)
+        Code columns with one output a level, and one for missing.
+    ordered : tuple of int
+        Code columns that are also read as numbers; `ranks` scales them.
+    ranks : Scaler
+    frequencies : Frequencies
+        Of the code columns that have too many levels for one-hot.
+    frequency_scaler : Scaler
+    """
+
+    slots: Rows
+    scaler: Scaler
+    gaps: Rows
+    hinges: tuple[float, ...]
+    one_hot: tuple[tuple[int, int], ...]
+    ordered: tuple[int, ...]
+    ranks: Scaler
+    frequencies: Frequencies
+    frequency_scaler: Scaler
+
+    def transform(self, table: Table) -> Floats32:
+        """Return float32 of shape (n_rows, n_plain)."""
+        block = table.numbers[:, self.slots]
+        numbers = self.scaler.transform(block)
+        parts = [numbers]
+        parts += [np.maximum(numbers - np.float32(hinge), 0) for hinge in self.hinges]
+        parts.append(np.isnan(block[:, self.gaps]).astype(np.float32))
+        parts += [indicators(table.codes[:, column], n) for column, n in self.one_hot]
+        parts.append(self.ranks.transform(ranks(table.codes[:, list(self.ordered)])))
+        parts.append(self.frequency_scaler.transform(self.frequencies.encode(table.codes)))
+        return np.concatenate(parts, axis=1)
+
+    def to_state(self) -> State:
+        """Return all parts as plain data."""
+        return {
+            "slots": self.slots,
+            "scaler": self.scaler.to_state(),
+            "gaps": self.gaps,
+            "hinges": list(self.hinges),
+            "one_hot": [list(pair) for pair in self.one_hot],
+            "ordered": list(self.ordered),
+            "ranks": self.ranks.to_state(),
+            "frequencies": self.frequencies.to_state(),
+            "frequency_scaler": self.frequency_scaler.to_state(),
+        }
+
+    @staticmethod
+    def from_state(state: Mapping[str, Any]) -> PlainDense:
+        """Rebuild the plain part."""
+        return PlainDense(
+            state["slots"],
+            scaler_from_state(state["scaler"]),
+            state["gaps"],
+            tuple(state["hinges"]),
+            tuple((int(column), int(n)) for column, n in state["one_hot"]),
+            tuple(state["ordered"]),
+            scaler_from_state(state["ranks"]),
+            Frequencies.from_state(state["frequencies"]),
+            scaler_from_state(state["frequency_scaler"]),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class DenseView:
+    """A fitted view: makes the matrix of any table of the schema.
+
+    Attributes
+    ----------
+    plain : PlainDense
+    encoder : TargetEncoder
+    unit : float32 ndarray of shape (n_encoded,)
+        Standard deviation of the training rows' target codes, which divides them.
+    """
+
+    plain: PlainDense
+    encoder: TargetEncoder
+    unit: Floats32
+
+    def transform(self, table: Table) -> Floats32:
+        """Return the matrix, float32 of shape (n_rows, n_dense), within about ±8."""
+        return self._joined(self.plain.transform(table), table.codes)
+
+    def matrix_of(self, prepared: PreparedDense, rows: Rows) -> Floats32:
+        """Return the matrix of rows prepared before, as rows to be scored."""
+        return self._joined(prepared.matrix[rows], prepared.table.codes[rows])
+
+    def _joined(self, plain: Floats32, codes: Codes) -> Floats32:
+        return _with_codes(plain, self.encoder.encode(codes), self.unit)
+
+    def to_state(self) -> State:
+        """Return all parts as plain data."""
+        return {"plain": self.plain.to_state(), "encoder": self.encoder.to_state(), "unit": self.unit}
+
+    @staticmethod
+    def from_state(state: Mapping[str, Any]) -> DenseView:
+        """Rebuild the view."""
+        return DenseView(
+            PlainDense.from_state(state["plain"]), TargetEncoder.from_state(state["encoder"]), state["unit"]
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedDense:
+    """What the folds share.
+
+    Attributes
+    ----------
+    table : Table
+    plain : PlainDense
+    matrix : float32 ndarray of shape (n_rows, n_plain)
+        Every row through `plain`.
+    """
+
+    table: Table
+    plain: PlainDense
+    matrix: Floats32
+
+    def fit(self, target: Target, rows: Rows, seed: int) -> tuple[DenseView, Floats32]:
+        """Add target codes learned from `rows`.
+
+        Returns
+        -------
+        view : DenseView
+        matrix : float32 ndarray of shape (n_train, n_dense)
+            The training rows; their target codes come from inner folds without them.
+        """
+        columns = self.plain.frequencies.columns
+        n_levels = level_counts(self.table.schema)
+        encoder, encoded = fit_target_encoder(self.table.codes, columns, n_levels, target, rows, seed)
+        deviation = encoded.std(axis=0, dtype=np.float64)
+        unit = np.where(deviation > 1e-6, deviation, 1.0).astype(np.float32)
+        return DenseView(self.plain, encoder, unit), _with_codes(self.matrix[rows], encoded, unit)
+
+    def fit_plain(self) -> DenseView:
+        """Return the view without target codes, for learners that look at no target."""
+        return DenseView(self.plain, TargetEncoder((), [], 1), np.zeros(0, np.float32))
+
+
+def prepare_dense(table: Table, rows: Rows | None, choice: DenseChoice) -> PreparedDense:
+    """Learn scales, gaps and frequencies without the target, and put every row through them.
+
+    Parameters
+    ----------
+    table : Table
+    rows : int64 ndarray, optional
+        Rows to learn from; all by default.
+    choice : DenseChoice
+    """
+    plain = _learn_plain(table if rows is None else table.take(rows), choice)
+    return PreparedDense(table, plain, plain.transform(table))
+
+
+def _learn_plain(seen: Table, choice: DenseChoice) -> PlainDense:
+    n_levels = level_counts(seen.schema)
+    slots = np.array([i for i, coarse in enumerate(_coarse(seen.schema)) if coarse], np.int64)
+    block = seen.numbers[:, slots]
+    few = [i for i, n in enumerate(n_levels) if n <= choice.one_hot_levels]
+    many = [i for i, n in enumerate(n_levels) if n > choice.one_hot_levels]
+    ordered = tuple(i for i, column in enumerate(seen.schema.categories) if column.ordered)
+    frequencies = learn_frequencies(seen.codes, many, n_levels, None)
+    return PlainDense(
+        slots,
+        learn_scaler(block, choice.spread),
+        np.flatnonzero(np.isnan(block).any(axis=0)),
+        choice.hinges,
+        tuple((i, n_levels[i]) for i in few),
+        ordered,
+        learn_scaler(ranks(seen.codes[:, list(ordered)]), "robust"),
+        frequencies,
+        learn_scaler(frequencies.encode(seen.codes), "robust"),
+    )
+
+
+def _coarse(schema: Schema) -> list[bool]:
+    # The fine part of a split number is what float32 rounds off: noise on a common scale.
+    fine = {f"{column.name} (fine)" for column in schema.read if column.parts == 2}
+    return [slot not in fine for slot in schema.number_slots]
+
+
+def _with_codes(plain: Floats32, encoded: Floats32, unit: Floats32) -> Floats32:
+    return np.concatenate([plain, np.clip(encoded / unit, -CLIP, CLIP)], axis=1)

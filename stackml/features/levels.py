@@ -1,0 +1,68 @@
+"""Category codes as positions in a lookup table: missing first, then the vocabulary, then unseen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stackml.storage.state import State
+from stackml.tables.encoding import UNSEEN
+from stackml.tables.schema import Schema
+
+Codes = npt.NDArray[np.int32]
+
+
+def level_of(codes: npt.NDArray[Any], n_levels: int) -> npt.NDArray[np.int64]:
+    """Return 0 for missing, ``code + 1`` for a known level and ``n_levels + 1`` for an unseen one.
+
+    Parameters
+    ----------
+    codes : int ndarray of any shape
+        -1 is missing, -2 unseen.
+    n_levels : int
+        Length of the vocabulary.
+    """
+    return np.where(codes == UNSEEN, n_levels + 1, codes + 1).astype(np.int64)
+
+
+def table_length(n_levels: int) -> int:
+    """Return the length of a table that `level_of` indexes."""
+    return n_levels + 2
+
+
+def level_counts(schema: Schema) -> tuple[int, ...]:
+    """Return the length of the vocabulary of each column of the code block."""
+    return tuple(len(column.vocabulary) for column in schema.categories)
+
+
+def indicators(codes: Codes, n_levels: int) -> npt.NDArray[np.float32]:
+    """Return one column for missing and one a level; an unseen level is a row of zeros.
+
+    Parameters
+    ----------
+    codes : int32 ndarray of shape (n_rows,)
+    n_levels : int
+
+    Returns
+    -------
+    float32 ndarray of shape (n_rows, n_levels + 1)
+    """
+    return np.eye(n_levels + 2, n_levels + 1, dtype=np.float32)[level_of(codes, n_levels)]
+
+
+def ranks(codes: Codes) -> npt.NDArray[np.float32]:
+    """Return codes as numbers of the same shape; NaN where missing or unseen."""
+    return np.where(codes < 0, np.float32(np.nan), codes).astype(np.float32)
+
+
+def pack(tables: list[npt.NDArray[np.float32]], width: int) -> State:
+    """Return tables of shape (length, width) as one array and their lengths."""
+    joined = np.concatenate(tables) if tables else np.zeros((0, width), np.float32)
+    return {"values": joined, "lengths": np.array([len(t) for t in tables], np.int64)}
+
+
+def unpack(state: Any) -> list[npt.NDArray[np.float32]]:
+    """Return the tables that `pack` joined."""
+    return np.split(state["values"], np.cumsum(state["lengths"])[:-1]) if len(state["lengths"]) else []

@@ -1,0 +1,149 @@
+"""The view for forests: numbers as they are, categories as ranks, target codes and frequencies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stackml.features.frequency import Frequencies, learn_frequencies
+from stackml.features.levels import Codes, level_counts, ranks
+from stackml.features.scaling import Floats32, Scaler, learn_scaler, scaler_from_state
+from stackml.features.target_encoding import TargetEncoder, fit_target_encoder
+from stackml.storage.state import State
+from stackml.tables.table import Table
+from stackml.tables.target import Target
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class OrdinalView:
+    """A fitted view: makes the matrix of any table of the schema; NaN is missing or unseen.
+
+    Attributes
+    ----------
+    ranked : tuple of int
+        Code columns read as numbers: those that are ordered or have few levels.
+    frequencies : Frequencies
+        Of the other code columns.
+    encoder : TargetEncoder
+        Of the other code columns, or of none.
+    scaler : Scaler, optional
+        Of the numbers, for trees that split at random places between the extremes.
+    """
+
+    ranked: tuple[int, ...]
+    frequencies: Frequencies
+    encoder: TargetEncoder
+    scaler: Scaler | None = None
+
+    def transform(self, table: Table) -> Floats32:
+        """Return the matrix, float32 of shape (n_rows, n_ordinal), C order."""
+        numbers = _scaled(table.numbers, self.scaler)
+        return _joined(numbers, table.codes, self.ranked, self.frequencies, self.encoder.encode(table.codes))
+
+    def to_state(self) -> State:
+        """Return all parts as plain data."""
+        return {
+            "ranked": list(self.ranked),
+            "frequencies": self.frequencies.to_state(),
+            "encoder": self.encoder.to_state(),
+            "scaler": None if self.scaler is None else self.scaler.to_state(),
+        }
+
+    @staticmethod
+    def from_state(state: Mapping[str, Any]) -> OrdinalView:
+        """Rebuild the view."""
+        return OrdinalView(
+            tuple(state["ranked"]),
+            Frequencies.from_state(state["frequencies"]),
+            TargetEncoder.from_state(state["encoder"]),
+            None if state["scaler"] is None else scaler_from_state(state["scaler"]),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedOrdinal:
+    """What the folds share.
+
+    Attributes
+    ----------
+    table : Table
+    numbers : float32 ndarray of shape (n_rows, n_slots)
+        Every row's numbers, scaled where `plain` scales them.
+    plain : OrdinalView
+        The view without target codes; its frequencies name the columns to encode.
+    """
+
+    table: Table
+    numbers: Floats32
+    plain: OrdinalView
+
+    def fit(self, target: Target, rows: Rows, seed: int) -> tuple[OrdinalView, Floats32]:
+        """Add target codes learned from `rows`.
+
+        Returns
+        -------
+        view : OrdinalView
+        matrix : float32 ndarray of shape (n_train, n_ordinal)
+            The training rows; their target codes come from inner folds without them.
+        """
+        columns, n_levels = self.plain.frequencies.columns, level_counts(self.table.schema)
+        encoder, encoded = fit_target_encoder(self.table.codes, columns, n_levels, target, rows, seed)
+        return replace(self.plain, encoder=encoder), self._matrix(rows, encoded)
+
+    def fit_plain(self, rows: Rows) -> tuple[OrdinalView, Floats32]:
+        """Return the view without target codes, and the matrix of `rows`."""
+        return self.plain, self._matrix(rows, np.zeros((len(rows), 0), np.float32))
+
+    def _matrix(self, rows: Rows, encoded: Floats32) -> Floats32:
+        codes = self.table.codes[rows]
+        return _joined(self.numbers[rows], codes, self.plain.ranked, self.plain.frequencies, encoded)
+
+
+def prepare_ordinal(
+    table: Table, rows: Rows | None, *, scaled: bool = False, max_ranked: int = 16
+) -> PreparedOrdinal:
+    """Choose what becomes of each category and learn frequencies and scales, without the target.
+
+    Parameters
+    ----------
+    table : Table
+    rows : int64 ndarray, optional
+        Rows to learn from; all by default.
+    scaled : bool
+        Put numbers through their quantiles onto a normal distribution.
+    max_ranked : int
+        Unordered categories with more levels are not read as numbers.
+    """
+    n_levels = level_counts(table.schema)
+    ordered = [column.ordered for column in table.schema.categories]
+    ranked = tuple(i for i, n in enumerate(n_levels) if ordered[i] or n <= max_ranked)
+    coded = [i for i in range(len(n_levels)) if i not in ranked]
+    scaler = None
+    if scaled:
+        scaler = learn_scaler(table.numbers if rows is None else table.numbers[rows], "normal")
+    frequencies = learn_frequencies(table.codes, coded, n_levels, rows)
+    plain = OrdinalView(ranked, frequencies, TargetEncoder((), [], 1), scaler)
+    return PreparedOrdinal(table, _scaled(table.numbers, scaler), plain)
+
+
+def _scaled(numbers: Floats32, scaler: Scaler | None) -> Floats32:
+    if scaler is None:
+        return numbers
+    return np.where(np.isnan(numbers), np.float32(np.nan), scaler.transform(numbers))
+
+
+def _joined(
+    numbers: Floats32,
+    codes: Codes,
+    ranked: tuple[int, ...],
+    frequencies: Frequencies,
+    encoded: npt.NDArray[np.float32],
+) -> Floats32:
+    places = ranks(codes[:, list(ranked)])
+    return np.concatenate([numbers, places, frequencies.encode(codes), encoded], axis=1)

@@ -1,0 +1,250 @@
+"""Random forests and extremely randomized trees by scikit-learn, kept as plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from time import monotonic
+from typing import Any, ClassVar, Self, final
+
+import numpy as np
+import numpy.typing as npt
+
+from stackml.features.ordinal import OrdinalView, PreparedOrdinal, prepare_ordinal
+from stackml.foundation.randomness import stream
+from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Rows
+from stackml.learners.boosting import check_parameters, training_rows
+from stackml.learners.constant import fit_constant, has_one_class
+from stackml.storage.state import State
+from stackml.storage.trees import Forest, forest_from_state, forest_from_trees, rebuild_tree
+from stackml.tables.table import Table
+from stackml.tables.target import Problem, Target
+
+_CHUNK = 10  # trees grown between two looks at the clock
+
+
+@dataclass(frozen=True)
+class ForestLearner(Learner):
+    """What both forests share; see the subclasses.
+
+    Attributes
+    ----------
+    n_trees : int
+    min_samples_leaf : int, optional
+        By default a 1500th of the rows a tree is grown on for two classes, and a 3000th
+        otherwise, at least 2: deeper trees say little more about noisy targets and
+        take megabytes.
+    max_features : float, optional
+        Share of the columns tried at a split; by default the square root of their number for
+        classes and a half for numbers in a random forest, twice that root and 0.8 in extra trees.
+    max_rows_per_tree : int
+        Most rows drawn for each tree, out of at most four times as many.
+    """
+
+    n_trees: int = 100
+    min_samples_leaf: int | None = None
+    max_features: float | None = None
+    max_rows_per_tree: int = 30_000
+
+    scales: ClassVar[bool] = False
+    seconds_per_step: ClassVar[float] = 3e-8
+
+    def __post_init__(self) -> None:
+        """Refuse parameters without a meaning."""
+        given = tuple(
+            n
+            for n in (
+                "n_trees",
+                "min_samples_leaf",
+                "max_features",
+                "max_rows_per_tree",
+            )
+            if getattr(self, n) is not None
+        )
+        check_parameters(self, positive=given, fractions=())
+
+    def prepare(self, table: Table, rows: Rows | None = None) -> PreparedOrdinal:
+        """Learn frequencies of categories, and scales where thresholds are drawn at random."""
+        return prepare_ordinal(table, rows, scaled=self.scales)
+
+    @property
+    def prepare_key(self) -> tuple[Any, ...]:
+        """Learners that read the same view share it."""
+        return ("ordinal", self.scales)
+
+    def fit(
+        self,
+        prepared: PreparedOrdinal,
+        target: Target,
+        rows: Rows,
+        stop_rows: Rows | None,
+        budget: Budget,
+        seed: int,
+    ) -> FittedLearner:
+        """Grow the trees; `stop_rows` are not read."""
+        rows = self._pool(training_rows(target, rows, self.kind), seed)
+        if has_one_class(target, rows):
+            return fit_constant(target, rows)
+        view, matrix = prepared.fit(target, rows, seed)
+        estimator = self._estimator(target.problem, matrix, seed)
+        weight = None if target.weight is None else target.weight[rows]
+        grow(estimator, (matrix, target.values[rows], weight), budget, budget.rounds or self.n_trees)
+        trees = compact_leaves(forest_from_trees(estimator.estimators_), estimator, target.problem)
+        return FittedForest(view, trees)
+
+    def _pool(self, rows: Rows, seed: int) -> Rows:
+        # scikit-learn walks all rows for every tree, drawn or not.
+        size = 4 * self.max_rows_per_tree
+        if len(rows) <= size:
+            return rows
+        return np.sort(stream(seed, "forest", "pool").choice(rows, size, replace=False))
+
+    def _estimator(self, problem: Problem, matrix: npt.NDArray[np.float32], seed: int) -> Any:
+        raise NotImplementedError
+
+    def _parameters(
+        self, problem: Problem, matrix: npt.NDArray[np.float32], seed: int, bootstrap: bool
+    ) -> dict[str, Any]:
+        n_rows, n_columns = matrix.shape
+        drawn = min(n_rows, self.max_rows_per_tree)
+        leaf = drawn // (1500 if problem.kind == "binary" else 3000)
+        return {
+            "n_estimators": self.n_trees,
+            "min_samples_leaf": self.min_samples_leaf or max(2, leaf),
+            "max_features": self._tried(n_columns, problem.is_regression),
+            "bootstrap": bootstrap or drawn < n_rows,
+            # A share, because scikit-learn gives integer weights their meaning only then.
+            "max_samples": drawn / n_rows if drawn < n_rows else (1.0 if bootstrap else None),
+            "n_jobs": 1,
+            "random_state": seed,
+            "warm_start": True,
+        }
+
+    def _tried(self, n_columns: int, is_regression: bool) -> int:
+        share = self.max_features or self.usual_share(n_columns, is_regression)
+        return int(np.clip(round(share * n_columns), 1, n_columns))
+
+    @staticmethod
+    def usual_share(n_columns: int, is_regression: bool) -> float:
+        """Return the share of columns tried at a split by default."""
+        raise NotImplementedError
+
+    def cost(self, n_rows: int, n_features: int, n_outputs: int) -> float:
+        """Return seconds of one fit, roughly."""
+        drawn = min(n_rows, self.max_rows_per_tree)
+        work = self.n_trees * drawn * np.log2(drawn + 2) * self._tried(n_features, False)
+        return float(0.05 + self.seconds_per_step * work)
+
+
+@final
+@dataclass(frozen=True)
+class RandomForestLearner(ForestLearner):
+    """A random forest (Breiman 2001): bootstrap rows, best of a random choice of columns."""
+
+    kind: ClassVar[str] = "random_forest"
+
+    @staticmethod
+    def usual_share(n_columns: int, is_regression: bool) -> float:
+        """Return a half for numbers and the square root of the number of columns for classes."""
+        return 0.5 if is_regression else float(n_columns) ** -0.5
+
+    def _estimator(self, problem: Problem, matrix: npt.NDArray[np.float32], seed: int) -> Any:
+        from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+        make = RandomForestRegressor if problem.is_regression else RandomForestClassifier
+        return make(**self._parameters(problem, matrix, seed, bootstrap=True))
+
+
+@final
+@dataclass(frozen=True)
+class ExtraTreesLearner(ForestLearner):
+    """Extremely randomized trees (Geurts, Ernst & Wehenkel 2006): random thresholds, all rows."""
+
+    kind: ClassVar[str] = "extra_trees"
+    # A threshold drawn between the extremes of a heavy tail would cut off nothing else.
+    scales: ClassVar[bool] = True
+    seconds_per_step: ClassVar[float] = 1e-8
+
+    @staticmethod
+    def usual_share(n_columns: int, is_regression: bool) -> float:
+        """Return 0.8 for numbers and twice the square root of the number of columns for classes."""
+        return 0.8 if is_regression else 2.0 * float(n_columns) ** -0.5
+
+    def _estimator(self, problem: Problem, matrix: npt.NDArray[np.float32], seed: int) -> Any:
+        from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+
+        make = ExtraTreesRegressor if problem.is_regression else ExtraTreesClassifier
+        return make(**self._parameters(problem, matrix, seed, bootstrap=False))
+
+
+def grow(estimator: Any, data: tuple[Any, ...], budget: Budget, n_trees: int) -> None:
+    """Grow trees in chunks until there are `n_trees` or the clock has passed the budget.
+
+    Chunks draw the same seeds as one growth would, so the clock decides the number alone.
+    """
+    end = None if budget.seconds is None or budget.rounds else monotonic() + budget.seconds
+    matrix, values, weight = data
+    grown = 0
+    while grown < n_trees:
+        grown = n_trees if end is None else min(n_trees, grown + (_CHUNK if grown else 1))
+        estimator.set_params(n_estimators=grown)
+        estimator.fit(matrix, values, sample_weight=weight)
+        if end is not None and monotonic() >= end:
+            return
+
+
+def compact_leaves(forest: Forest, estimator: Any, problem: Problem) -> Forest:
+    """Return the forest with leaves that hold what a prediction needs and no more.
+
+    Binary leaves keep the probability of the second class; absent classes get a column of
+    zeros. Probabilities are kept in half precision: one part in two thousand, averaged out
+    over the trees.
+    """
+    values = forest.leaf_value
+    if problem.is_regression:
+        return replace(forest, leaf_value=values.astype(np.float32))
+    if problem.kind == "binary":
+        second = values[:, :, list(estimator.classes_).index(1)][:, :, None]
+        return replace(forest, n_classes=np.ones(1, np.int64), leaf_value=second.astype(np.float16))
+    full = np.zeros((len(values), 1, problem.n_classes), np.float16)
+    full[:, :, np.asarray(estimator.classes_, np.int64)] = values
+    return replace(forest, n_classes=np.array([problem.n_classes]), leaf_value=full)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class FittedForest(FittedLearner):
+    """Grown trees; a prediction is the mean over them."""
+
+    view: OrdinalView
+    forest: Forest
+    kind: ClassVar[str] = "forest"
+
+    @property
+    def rounds(self) -> int:
+        """Number of trees."""
+        return self.forest.n_trees
+
+    @cached_property
+    def _trees(self) -> list[Any]:
+        return [rebuild_tree(self.forest, i) for i in range(self.forest.n_trees)]
+
+    def predict(self, table: Table) -> Prediction:
+        """Return the mean prediction of the trees."""
+        matrix = self.view.transform(table)
+        total = np.zeros((table.n_rows, self.forest.leaf_value.shape[2]))
+        for tree in self._trees:
+            total += tree.predict(matrix).reshape(total.shape)
+        if total.shape[1] > 1:
+            return np.asarray(total / total.sum(axis=1, keepdims=True), np.float32)
+        return np.asarray(total / self.forest.n_trees, np.float32)
+
+    def to_state(self) -> State:
+        """Return the view and the trees as arrays."""
+        return {"view": self.view.to_state(), "forest": self.forest.to_state()}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """Rebuild the trees after their indices have been checked."""
+        return cls(OrdinalView.from_state(state["view"]), forest_from_state(state["forest"]))

@@ -1,0 +1,311 @@
+"""LightGBM: histogram boosting, leaf by leaf, on bins that all folds and variants share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, ClassVar, Self, final
+
+import numpy as np
+import numpy.typing as npt
+
+from stackml.foundation.errors import StorageError
+from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Rows
+from stackml.learners.boosting import (
+    Outputs,
+    Patience,
+    check_blob,
+    check_parameters,
+    check_width,
+    expected_rounds,
+    patience_of,
+    rows_with_weight,
+    training_rows,
+)
+from stackml.learners.lightgbm_text import END, check_model_text
+from stackml.learners.native import CATEGORY, native_matrix
+from stackml.storage.state import State
+from stackml.tables.table import Table
+from stackml.tables.target import Target
+
+_BUILDING = Lock()  # of shared bins and of lazily built boosters; both are quick
+
+_OBJECTIVES = {"binary": "binary", "multiclass": "multiclass", "regression": "regression"}
+_METRICS = {"binary": "binary_logloss", "multiclass": "multi_logloss", "regression": "l2"}
+
+
+@final
+@dataclass(frozen=True)
+class LightGBMLearner(Learner):
+    """Gradient boosting with LightGBM.
+
+    Attributes
+    ----------
+    learning_rate : float
+        Shrinkage of each tree, above 0.
+    num_leaves : int
+        Most leaves of a tree, at least 2.
+    max_depth : int
+        Deepest tree; -1 for no limit.
+    min_child_samples : int
+        Least rows in a leaf.
+    feature_fraction, bagging_fraction : float
+        Share of columns a tree may use, and of rows it is grown on, in (0, 1].
+    lambda_l1, lambda_l2 : float
+        Penalties on leaf values.
+    extra_trees : bool
+        Draw one threshold a column at random: more different trees, for diversity.
+    cat_smooth, cat_l2 : float
+        Shrinkage of category statistics towards the mean, in rows; penalty on category splits.
+    max_cat_to_onehot : int
+        Columns of at most so many categories are split one against the rest.
+    min_data_per_group : int
+        Least rows a category needs to be sorted on its own.
+    max_bin : int
+        Most bins of a column; learners that share it share the bins.
+    max_rounds : int
+        Most trees (trees a class, for several classes).
+    patience : int, optional
+        Rounds without a better loss before stopping; by default 2.5 / `learning_rate`.
+    """
+
+    kind: ClassVar[str] = "lightgbm"
+    stops_early: ClassVar[bool] = True
+
+    learning_rate: float = 0.05
+    num_leaves: int = 31
+    max_depth: int = -1
+    min_child_samples: int = 20
+    feature_fraction: float = 0.9
+    bagging_fraction: float = 0.9
+    lambda_l1: float = 0.0
+    lambda_l2: float = 1.0
+    extra_trees: bool = False
+    cat_smooth: float = 10.0
+    cat_l2: float = 10.0
+    max_cat_to_onehot: int = 4
+    min_data_per_group: int = 100
+    max_bin: int = 255
+    max_rounds: int = 2000
+    patience: int | None = None
+
+    def __post_init__(self) -> None:
+        check_parameters(
+            self,
+            positive=("learning_rate", "num_leaves", "min_child_samples", "max_bin", "max_rounds"),
+            fractions=("feature_fraction", "bagging_fraction"),
+            not_negative=("lambda_l1", "lambda_l2", "cat_smooth", "cat_l2"),
+        )
+
+    @property
+    def prepare_key(self) -> tuple[Any, ...]:
+        """All LightGBM learners of one `max_bin` share one binned table."""
+        return (self.kind, self.max_bin)
+
+    def prepare(self, table: Table, rows: Rows | None = None) -> Any:
+        """Return the table binned once, as a ``lightgbm.Dataset`` without label.
+
+        Raises
+        ------
+        SchemaError
+            If the table has neither numbers nor categories.
+        """
+        matrix, types = native_matrix(table)
+        categories = [i for i, kind in enumerate(types) if kind == CATEGORY]
+        with _BUILDING:
+            if rows is None:
+                return _binned(matrix, categories, self.max_bin, None)
+            past = _binned(matrix[np.sort(rows)], categories, self.max_bin, None)
+            full = _binned(matrix, categories, self.max_bin, past)
+            full.reference = None  # the bins are copied; let go of the past's rows
+            return full
+
+    def fit(
+        self,
+        prepared: Any,
+        target: Target,
+        rows: Rows,
+        stop_rows: Rows | None,
+        budget: Budget,
+        seed: int,
+    ) -> FittedLightGBM:
+        """Return a model learned from some rows of the binned table.
+
+        Raises
+        ------
+        FitError
+            If no row has a weight above zero.
+        """
+        import lightgbm as lgb
+
+        patience = Patience(budget, self.max_rounds, patience_of(self.patience, self.learning_rate))
+        rows = training_rows(target, rows, self.kind)
+        stop_rows = None if patience.is_exact else rows_with_weight(target, stop_rows)
+        outputs = Outputs.of(target, rows)
+        booster = lgb.Booster(self._settings(target, seed), _subset(prepared, outputs, target, rows))
+        if stop_rows is not None:
+            booster.add_valid(_subset(prepared, outputs, target, stop_rows), "stop")
+        goes_on = True
+        while goes_on:
+            is_exhausted = booster.update()
+            score = None if stop_rows is None else float(booster.eval_valid()[0][2])
+            # A round that finds no split is taken back by the library, save the very first one.
+            goes_on = not is_exhausted and patience.goes_on(score)
+        kept = max(1, min(patience.kept, booster.current_iteration()))
+        text = booster.model_to_string(num_iteration=kept)
+        return FittedLightGBM(text[: text.index(END)] + END, outputs, booster.num_feature(), kept)
+
+    def _settings(self, target: Target, seed: int) -> dict[str, Any]:
+        problem = target.problem
+        classes = {"num_class": problem.n_classes} if problem.kind == "multiclass" else {}
+        return classes | {
+            "objective": _OBJECTIVES[problem.kind],
+            "metric": _METRICS[problem.kind],
+            "learning_rate": self.learning_rate,
+            "num_leaves": self.num_leaves,
+            "max_depth": self.max_depth,
+            "min_data_in_leaf": self.min_child_samples,
+            "feature_fraction": self.feature_fraction,
+            "bagging_fraction": self.bagging_fraction,
+            "bagging_freq": 1 if self.bagging_fraction < 1 else 0,
+            "lambda_l1": self.lambda_l1,
+            "lambda_l2": self.lambda_l2,
+            "extra_trees": self.extra_trees,
+            "cat_smooth": self.cat_smooth,
+            "cat_l2": self.cat_l2,
+            "max_cat_to_onehot": self.max_cat_to_onehot,
+            "min_data_per_group": self.min_data_per_group,
+            "seed": seed,
+            "deterministic": True,
+            "force_col_wise": True,
+            "num_threads": 1,
+            "verbosity": -1,
+        }
+
+    def cost(self, n_rows: int, n_features: int, n_outputs: int) -> float:
+        """Return about the seconds one core needs, early stopping counted in."""
+        depth = math.log2(max(2, self.num_leaves)) / 5
+        a_round = 2.5e-3 + 6e-9 * n_rows * n_features * depth
+        return expected_rounds(self.max_rounds, self.learning_rate) * n_outputs * a_round
+
+
+@final
+class FittedLightGBM(FittedLearner):
+    """A LightGBM model, held as its text.
+
+    Parameters
+    ----------
+    text : str
+        The trees, without training parameters.
+    outputs : Outputs
+    n_features : int
+    rounds : int
+    """
+
+    kind: ClassVar[str] = "lightgbm"
+
+    def __init__(self, text: str, outputs: Outputs, n_features: int, rounds: int) -> None:
+        self._text = text
+        self._outputs = outputs
+        self._n_features = n_features
+        self._rounds = rounds
+        self._booster: Any = None
+
+    @property
+    def rounds(self) -> int:
+        """Rounds kept after early stopping."""
+        return self._rounds
+
+    def predict(self, table: Table) -> Prediction:
+        """Return predictions, float32 of shape (n_rows, n_outputs); see the base class.
+
+        Raises
+        ------
+        StorageError
+            If the table has another number of columns.
+        """
+        matrix, _ = native_matrix(table)
+        check_width(self._n_features, matrix.shape[1], self.kind)
+        if table.n_rows == 0:
+            return self._outputs.finish(np.empty(0), 0)
+        raw = self._model().predict(matrix, num_threads=1)
+        return self._outputs.finish(raw, table.n_rows)
+
+    def _model(self) -> Any:
+        # Always from the text, so that a stored model and a fresh one are the same thing.
+        if self._booster is None:
+            with _BUILDING:
+                if self._booster is None:
+                    self._booster = _read(self._text, self._n_features)
+        return self._booster
+
+    def to_state(self) -> State:
+        """Return the model's text and how to read its outputs."""
+        return {
+            "model": self._text.encode("ascii"),
+            "outputs": self._outputs.to_state(),
+            "n_features": self._n_features,
+            "rounds": self._rounds,
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """Rebuild the model.
+
+        Raises
+        ------
+        StorageError
+            If the text is not that of a LightGBM model with such outputs and columns.
+        """
+        outputs = Outputs.from_state(state["outputs"])
+        n_features = int(state["n_features"])
+        try:
+            text = check_blob(state["model"], cls.kind).decode("ascii")
+        except UnicodeDecodeError as error:
+            raise StorageError("lightgbm: the stored model is not text; the file is damaged") from error
+        check_model_text(text, n_features, outputs.problem.n_outputs, _OBJECTIVES[outputs.problem.kind])
+        return cls(text, outputs, n_features, int(state["rounds"]))
+
+
+def _binned(matrix: npt.NDArray[np.float32], categories: list[int], max_bin: int, like: Any) -> Any:
+    import lightgbm as lgb
+
+    settings = {
+        "max_bin": max_bin,
+        # Else columns are dropped for the leaf size of whichever learner comes first.
+        "feature_pre_filter": False,
+        "num_threads": 1,
+        "verbosity": -1,
+    }
+    unused_label = np.zeros(len(matrix), dtype=np.float32)  # the library insists on one
+    return lgb.Dataset(
+        matrix,
+        label=unused_label,
+        reference=like,
+        categorical_feature=categories,
+        params=settings,
+        free_raw_data=True,
+    ).construct()
+
+
+def _subset(full: Any, outputs: Outputs, target: Target, rows: Rows) -> Any:
+    # Constructed before the booster sees it: then the booster's parameters cannot clash with
+    # those the bins were made with. `rows` rise, as the library sorts them and not the labels.
+    subset = full.subset(rows.tolist()).construct()
+    subset.set_label(outputs.labels(target, rows))
+    if target.weight is not None:
+        subset.set_weight(target.weight[rows].astype(np.float32))
+    return subset
+
+
+def _read(text: str, n_features: int) -> Any:
+    import lightgbm as lgb
+
+    try:
+        booster = lgb.Booster(model_str=text)
+    except lgb.basic.LightGBMError as error:
+        raise StorageError(f"lightgbm: the stored model cannot be read ({error})") from error
+    check_width(booster.num_feature(), n_features, "lightgbm")
+    return booster

@@ -1,0 +1,234 @@
+"""Linear models on the dense view: logistic regression for classes, ridge regression for numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self, TypeAlias, final
+
+import numpy as np
+import numpy.typing as npt
+
+from stackml.features.dense import DenseChoice, DenseView, PreparedDense, prepare_dense
+from stackml.features.inner import Part, inner_holdout
+from stackml.foundation.randomness import stream
+from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Rows
+from stackml.learners.boosting import check_parameters, training_rows
+from stackml.learners.constant import fit_constant, has_one_class
+from stackml.learners.solvers import RidgePath, fit_logistic, linear_scores, probabilities
+from stackml.storage.state import State
+from stackml.tables.table import Table
+from stackml.tables.target import Target
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+
+_CHOICE_ROWS = 40_000  # the penalty is chosen on at most so many rows, over the number of classes
+
+
+@final
+@dataclass(frozen=True)
+class LogisticLearner(Learner):
+    """Multinomial logistic regression with an L2 penalty.
+
+    Attributes
+    ----------
+    C : float, optional
+        Inverse of the penalty, on the sum of the losses; by default chosen from 0.01, 0.1, 1,
+        10 on rows held out within the training rows, by group and time where there are such.
+    hinges : tuple of float
+        Places, in standard deviations, where the effect of a number may bend.
+    """
+
+    C: float | None = None
+    hinges: tuple[float, ...] = (-1.0, 0.0, 1.0)
+    kind: ClassVar[str] = "logistic"
+    problems: ClassVar[frozenset[str]] = frozenset({"binary", "multiclass"})
+
+    def __post_init__(self) -> None:
+        """Refuse parameters without a meaning."""
+        given = tuple(n for n in ("C",) if getattr(self, n) is not None)
+        check_parameters(self, positive=given, fractions=())
+
+    def prepare(self, table: Table, rows: Rows | None = None) -> PreparedDense:
+        """Learn scales and put every row through them."""
+        return prepare_dense(table, rows, DenseChoice(hinges=self.hinges))
+
+    @property
+    def prepare_key(self) -> tuple[Any, ...]:
+        """Learners that read the same view share it."""
+        return ("dense", DenseChoice(hinges=self.hinges))
+
+    def fit(
+        self,
+        prepared: PreparedDense,
+        target: Target,
+        rows: Rows,
+        stop_rows: Rows | None,
+        budget: Budget,
+        seed: int,
+    ) -> FittedLearner:
+        """Choose the penalty, then fit on all rows; `stop_rows` are not read."""
+        rows = training_rows(target, rows, self.kind)
+        if has_one_class(target, rows):
+            return fit_constant(target, rows)
+        view, matrix = prepared.fit(target, rows, seed)
+        y = target.values[rows].astype(np.int64)
+        weight = _weights(target, rows)
+        n_classes = target.problem.n_classes
+        part = _capped(inner_holdout(target, rows, seed), _CHOICE_ROWS // n_classes, seed)
+        C = self.C or _choose_penalty(matrix, y, weight, n_classes, part)
+        coef, intercept = fit_logistic(matrix, y, weight, n_classes, C)
+        link = "logistic" if target.problem.kind == "binary" else "softmax"
+        return FittedLinear(view, coef, intercept, link)
+
+    def cost(self, n_rows: int, n_features: int, n_outputs: int) -> float:
+        """Return seconds of one fit, roughly."""
+        return 0.1 + 1e-6 * n_rows * (n_features + 5) * n_outputs
+
+
+@final
+@dataclass(frozen=True)
+class RidgeLearner(Learner):
+    """Linear regression with an L2 penalty.
+
+    Attributes
+    ----------
+    alpha : float, optional
+        The penalty, on the sum of squares; by default chosen from 0.1 to 10,000 on rows held
+        out within the training rows, by group and time where there are such.
+    hinges : tuple of float
+        Places, in standard deviations, where the effect of a number may bend.
+    """
+
+    alpha: float | None = None
+    hinges: tuple[float, ...] = (-1.0, 0.0, 1.0)
+    kind: ClassVar[str] = "ridge"
+    problems: ClassVar[frozenset[str]] = frozenset({"regression"})
+
+    def __post_init__(self) -> None:
+        """Refuse parameters without a meaning."""
+        given = tuple(n for n in ("alpha",) if getattr(self, n) is not None)
+        check_parameters(self, positive=given, fractions=())
+
+    def prepare(self, table: Table, rows: Rows | None = None) -> PreparedDense:
+        """Learn scales and put every row through them."""
+        return prepare_dense(table, rows, DenseChoice(hinges=self.hinges))
+
+    @property
+    def prepare_key(self) -> tuple[Any, ...]:
+        """Learners that read the same view share it."""
+        return ("dense", DenseChoice(hinges=self.hinges))
+
+    def fit(
+        self,
+        prepared: PreparedDense,
+        target: Target,
+        rows: Rows,
+        stop_rows: Rows | None,
+        budget: Budget,
+        seed: int,
+    ) -> FittedLearner:
+        """Choose the penalty, then fit on all rows; `stop_rows` are not read."""
+        rows = training_rows(target, rows, self.kind)
+        view, matrix = prepared.fit(target, rows, seed)
+        y, weight = target.values[rows].astype(np.float64), _weights(target, rows)
+        alpha = self.alpha or _choose_alpha(matrix, y, weight, inner_holdout(target, rows, seed))
+        coef, intercept = RidgePath.of(matrix, y, weight).solve(alpha)
+        return FittedLinear(view, coef[:, None], np.array([intercept]), "identity")
+
+    def cost(self, n_rows: int, n_features: int, n_outputs: int) -> float:
+        """Return seconds of one fit, roughly."""
+        return float(0.05 + 1e-8 * n_rows * (n_features + 5) ** 1.5)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class FittedLinear(FittedLearner):
+    """Coefficients on the dense view.
+
+    Attributes
+    ----------
+    view : DenseView
+    coef : float64 ndarray of shape (n_dense, n_outputs)
+    intercept : float64 ndarray of shape (n_outputs,)
+    link : {"identity", "logistic", "softmax"}
+    """
+
+    view: DenseView
+    coef: Floats
+    intercept: Floats
+    link: str
+    kind: ClassVar[str] = "linear"
+
+    def predict(self, table: Table) -> Prediction:
+        """Return values or probabilities; each row's is the same in any company, bit for bit."""
+        scores = linear_scores(self.view.transform(table), self.coef, self.intercept)
+        return probabilities(scores, self.link).astype(np.float32)
+
+    def to_state(self) -> State:
+        """Return view and coefficients."""
+        return {
+            "view": self.view.to_state(),
+            "coef": self.coef,
+            "intercept": self.intercept,
+            "link": self.link,
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """Rebuild the model."""
+        return cls(DenseView.from_state(state["view"]), state["coef"], state["intercept"], state["link"])
+
+
+def _weights(target: Target, rows: Rows) -> Floats:
+    return np.ones(len(rows)) if target.weight is None else target.weight[rows]
+
+
+def _capped(part: Part, size: int, seed: int) -> Part:
+    rng = stream(seed, "linear", "choice")
+
+    def some(positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        if len(positions) <= size:
+            return positions
+        return np.sort(rng.choice(positions, size, replace=False))
+
+    return Part(some(part.learn), some(part.apply))
+
+
+def _choose_penalty(
+    matrix: npt.NDArray[np.float32],
+    y: npt.NDArray[np.int64],
+    weight: Floats,
+    n_classes: int,
+    part: Part,
+) -> float:
+    learn, apply = part.learn, part.apply
+    if len(np.unique(y[learn])) < 2 or weight[apply].sum() <= 0:
+        return 1.0
+    best, best_loss, start = 1.0, np.inf, None
+    for C in (0.01, 0.1, 1.0, 10.0):
+        start = fit_logistic(matrix[learn], y[learn], weight[learn], n_classes, C, start)
+        scores = linear_scores(matrix[apply], *start)
+        if n_classes == 2:
+            losses = np.logaddexp(0.0, np.where(y[apply] == 1, -scores[:, 0], scores[:, 0]))
+        else:
+            chosen = probabilities(scores, "softmax")[np.arange(len(apply)), y[apply]]
+            losses = -np.log(np.maximum(chosen, 1e-12))
+        loss = float(weight[apply] @ losses)
+        if loss < best_loss:
+            best, best_loss = C, loss
+    return best
+
+
+def _choose_alpha(matrix: npt.NDArray[np.float32], y: Floats, weight: Floats, part: Part) -> float:
+    learn, apply = part.learn, part.apply
+    if not learn.size or weight[apply].sum() <= 0:
+        return 1.0
+    path = RidgePath.of(matrix[learn], y[learn], weight[learn])
+    held_out = matrix[apply].astype(np.float64)
+
+    def loss(alpha: float) -> float:
+        coef, intercept = path.solve(alpha)
+        return float(weight[apply] @ (held_out @ coef + intercept - y[apply]) ** 2)
+
+    return min((0.1, 1.0, 10.0, 100.0, 1000.0, 10_000.0), key=loss)

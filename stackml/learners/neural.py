@@ -1,0 +1,290 @@
+"""A multilayer perceptron by scikit-learn on the dense view, stopped early by epochs of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from time import monotonic
+from typing import Any, ClassVar, Self, TypeAlias, final
+
+import numpy as np
+import numpy.typing as npt
+
+from stackml.features.dense import DenseChoice, DenseView, PreparedDense, prepare_dense
+from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Rows
+from stackml.learners.boosting import check_parameters, rows_with_weight, training_rows
+from stackml.learners.constant import fit_constant, has_one_class
+from stackml.learners.solvers import probabilities
+from stackml.storage.state import State
+from stackml.tables.table import Table
+from stackml.tables.target import Target
+
+Floats32: TypeAlias = npt.NDArray[np.float32]
+Layers: TypeAlias = "list[tuple[Floats32, Floats32]]"
+
+_BLOCK = 256
+_STOP_ROWS = 20_000
+_UPDATES = 12_000  # steps of one fit, about half a minute of one core
+_ABSENT = -30.0
+_LINKS = {"binary": "logistic", "multiclass": "softmax", "regression": "identity"}
+
+
+@final
+@dataclass(frozen=True)
+class MLPLearner(Learner):
+    """A perceptron with rectified units, trained by Adam.
+
+    Attributes
+    ----------
+    hidden : tuple of int
+        Units of the hidden layers.
+    epochs : int, optional
+        Most passes over the rows; by default as many as about 12,000 steps allow, within 5 to
+        100.
+    batch_rows : int, optional
+        Rows of one step; by default a hundredth of the rows, within 32 to 512.
+    learning_rate : float
+    alpha : float
+        L2 penalty.
+    patience : int
+        Epochs without a better loss on the stop rows after which training ends.
+    """
+
+    hidden: tuple[int, ...] = (128, 64)
+    epochs: int | None = None
+    batch_rows: int | None = None
+    learning_rate: float = 1e-3
+    alpha: float = 0.03
+    patience: int = 5
+    kind: ClassVar[str] = "mlp"
+    stops_early: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Refuse parameters without a meaning."""
+        given = tuple(
+            n
+            for n in (
+                "epochs",
+                "batch_rows",
+                "learning_rate",
+                "patience",
+            )
+            if getattr(self, n) is not None
+        )
+        check_parameters(self, positive=given, fractions=())
+
+    def prepare(self, table: Table, rows: Rows | None = None) -> PreparedDense:
+        """Learn scales and put every row through them."""
+        return prepare_dense(table, rows, DenseChoice())
+
+    @property
+    def prepare_key(self) -> tuple[Any, ...]:
+        """Learners that read the same view share it."""
+        return ("dense", DenseChoice())
+
+    def fit(
+        self,
+        prepared: PreparedDense,
+        target: Target,
+        rows: Rows,
+        stop_rows: Rows | None,
+        budget: Budget,
+        seed: int,
+    ) -> FittedLearner:
+        """Train epoch by epoch and keep the weights that were best on `stop_rows`."""
+        rows = training_rows(target, rows, self.kind)
+        if has_one_class(target, rows):
+            return fit_constant(target, rows)
+        view, matrix = prepared.fit(target, rows, seed)
+        centre, unit = _scale(target, rows)
+        values = target.values[rows]
+        if target.problem.is_regression:
+            values = (values - centre) / unit
+        weight = None if target.weight is None else _mean_one(target.weight[rows])
+        batch = self.batch_rows or _batch_rows(len(rows))
+        estimator = self._estimator(target, min(batch, len(rows)), seed)
+        epochs = budget.rounds or self.epochs or int(np.clip(_UPDATES * batch / len(rows), 5, 100))
+        end = None if budget.seconds is None or budget.rounds else monotonic() + budget.seconds
+        check = None
+        stop_rows = None if budget.rounds else rows_with_weight(target, stop_rows)
+        if stop_rows is not None:
+            check = _stop_check(view, prepared, target, stop_rows, centre, unit)
+
+        absent = np.zeros(0, np.int64)
+        if target.problem.kind == "multiclass":
+            absent = np.setdiff1d(np.arange(target.problem.n_classes), values)
+
+        def train() -> Layers:
+            classes = {} if target.problem.is_regression else {"classes": np.arange(target.problem.n_classes)}
+            estimator.partial_fit(matrix, values, sample_weight=weight, **classes)
+            pairs = zip(estimator.coefs_, estimator.intercepts_, strict=True)
+            layers = [(w.astype(np.float32), b.astype(np.float32)) for w, b in pairs]
+            return [*layers[:-1], without_classes(layers[-1], absent)]
+
+        layers, rounds = _train(train, check, epochs, self.patience, end)
+        return FittedMLP(view, layers, _LINKS[target.problem.kind], centre, unit, rounds)
+
+    def _estimator(self, target: Target, batch: int, seed: int) -> Any:
+        from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+        make = MLPRegressor if target.problem.is_regression else MLPClassifier
+        return make(
+            hidden_layer_sizes=self.hidden,
+            alpha=self.alpha,
+            batch_size=batch,
+            learning_rate_init=self.learning_rate,
+            # A generator, not a number: partial_fit would shuffle every epoch alike.
+            random_state=np.random.RandomState(seed),
+        )
+
+    def cost(self, n_rows: int, n_features: int, n_outputs: int) -> float:
+        """Return seconds of one fit, roughly."""
+        # About 25 epochs of a hundred steps; a step multiplies its rows through all layers thrice.
+        widths = (n_features, *self.hidden, n_outputs)
+        products = sum(a * b for a, b in pairwise(widths))
+        return 0.2 + 2500 * (3e-4 + 1.7e-10 * _batch_rows(n_rows) * products)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class FittedMLP(FittedLearner):
+    """Weights of the layers.
+
+    Attributes
+    ----------
+    view : DenseView
+    layers : list of (float32 ndarray of shape (n_in, n_out), float32 ndarray of shape (n_out,))
+    link : {"identity", "logistic", "softmax"}
+    centre, unit : float
+        Outputs of a regression are multiplied by `unit`, then `centre` is added.
+    epochs : int
+        Passes over the rows the weights come from.
+    """
+
+    view: DenseView
+    layers: Layers
+    link: str
+    centre: float
+    unit: float
+    epochs: int
+    kind: ClassVar[str] = "mlp"
+
+    @property
+    def rounds(self) -> int:
+        """Number of epochs."""
+        return self.epochs
+
+    def predict(self, table: Table) -> Prediction:
+        """Return the outputs."""
+        return _outputs(self.view.transform(table), self.layers, self.link, self.centre, self.unit)
+
+    def to_state(self) -> State:
+        """Return view and weights."""
+        return {
+            "view": self.view.to_state(),
+            "weights": [w for w, _ in self.layers],
+            "biases": [b for _, b in self.layers],
+            "link": self.link,
+            "centre": self.centre,
+            "unit": self.unit,
+            "epochs": self.epochs,
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """Rebuild the model."""
+        layers = list(zip(state["weights"], state["biases"], strict=True))
+        view = DenseView.from_state(state["view"])
+        return cls(view, layers, state["link"], state["centre"], state["unit"], int(state["epochs"]))
+
+
+def without_classes(layer: tuple[Floats32, Floats32], absent: npt.NDArray[Any]) -> tuple[Floats32, Floats32]:
+    """Return the last layer with classes that no training row has scored far below the others."""
+    weights, bias = layer[0].copy(), layer[1].copy()
+    weights[:, absent], bias[absent] = 0.0, _ABSENT
+    return weights, bias
+
+
+def forward(matrix: Floats32, layers: Layers) -> Floats32:
+    """Return the last layer's output, float32 of shape (n_rows, n_outputs).
+
+    Rows go through in blocks of one size, padded with zeros: a matrix product rounds a row
+    differently in products of different size.
+    """
+    n_rows = len(matrix)
+    result = np.empty((n_rows, layers[-1][1].shape[0]), np.float32)
+    padded = np.zeros((_BLOCK, matrix.shape[1]), np.float32)
+    for first in range(0, n_rows, _BLOCK):
+        size = min(_BLOCK, n_rows - first)
+        padded[:size] = matrix[first : first + size]
+        padded[size:] = 0.0
+        values = padded
+        for weights, bias in layers[:-1]:
+            values = np.maximum(values @ weights + bias, 0)
+        result[first : first + size] = (values @ layers[-1][0] + layers[-1][1])[:size]
+    return result
+
+
+def _outputs(matrix: Floats32, layers: Layers, link: str, centre: float, unit: float) -> Prediction:
+    scores = forward(matrix, layers).astype(np.float64)
+    if link == "identity":
+        return (scores * unit + centre).astype(np.float32)
+    return probabilities(scores, link).astype(np.float32)
+
+
+def _train(
+    train: Callable[[], Layers],
+    check: Callable[[Layers], float] | None,
+    epochs: int,
+    patience: int,
+    end: float | None,
+) -> tuple[Layers, int]:
+    best: Layers = []
+    best_loss, best_epoch = np.inf, 0
+    for epoch in range(1, epochs + 1):
+        layers = train()
+        loss = -float(epoch) if check is None else check(layers)
+        if loss < best_loss or not best:
+            best, best_loss, best_epoch = layers, loss, epoch
+        if epoch - best_epoch >= patience or (end is not None and monotonic() >= end):
+            break
+    return best, best_epoch
+
+
+def _stop_check(
+    view: DenseView, prepared: PreparedDense, target: Target, stop_rows: Rows, centre: float, unit: float
+) -> Callable[[Layers], float]:
+    stop_rows = stop_rows[:: -(-len(stop_rows) // _STOP_ROWS)]
+    matrix = view.matrix_of(prepared, stop_rows)
+    values = target.values[stop_rows]
+    weight = np.ones(len(stop_rows)) if target.weight is None else target.weight[stop_rows]
+    kind = target.problem.kind
+
+    def loss(layers: Layers) -> float:
+        out = _outputs(matrix, layers, _LINKS[kind], 0.0, 1.0).astype(np.float64)
+        if kind == "regression":
+            return float(weight @ (out[:, 0] - (values - centre) / unit) ** 2)
+        if kind == "binary":
+            chosen = np.where(values == 1, out[:, 0], 1 - out[:, 0])
+        else:
+            chosen = out[np.arange(len(values)), values]
+        return float(-weight @ np.log(np.maximum(chosen, 1e-7)))
+
+    return loss
+
+
+def _batch_rows(n_rows: int) -> int:
+    return int(np.clip(n_rows // 100, 32, 512))
+
+
+def _scale(target: Target, rows: Rows) -> tuple[float, float]:
+    if not target.problem.is_regression:
+        return 0.0, 1.0
+    values = target.values[rows].astype(np.float64)
+    return float(values.mean()), float(values.std()) or 1.0
+
+
+def _mean_one(weight: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    mean = weight.mean()
+    return np.asarray(weight / mean) if mean > 0 else np.ones_like(weight)

@@ -1,0 +1,276 @@
+"""XGBoost: histogram boosting, level by level, with an intercept and regularised leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, ClassVar, Self, final
+
+import numpy as np
+
+from stackml.foundation.errors import StorageError
+from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Rows
+from stackml.learners.boosting import (
+    Outputs,
+    Patience,
+    check_blob,
+    check_parameters,
+    check_width,
+    expected_rounds,
+    patience_of,
+    rows_with_weight,
+    training_rows,
+)
+from stackml.learners.native import native_matrix
+from stackml.learners.xgboost_trees import check_model_bytes
+from stackml.storage.state import State
+from stackml.tables.table import Table
+from stackml.tables.target import Target
+
+_BUILDING = Lock()
+
+_OBJECTIVES = {"binary": "binary:logistic", "multiclass": "multi:softprob", "regression": "reg:squarederror"}
+_METRICS = {"binary": "logloss", "multiclass": "mlogloss", "regression": "rmse"}
+
+
+@final
+@dataclass(frozen=True)
+class XGBoostLearner(Learner):
+    """Gradient boosting with XGBoost.
+
+    Attributes
+    ----------
+    learning_rate : float
+        Shrinkage of each tree, above 0.
+    max_depth : int
+        Deepest tree; 0 for no limit.
+    max_leaves : int
+        Most leaves of a tree; 0 for no limit.
+    leafwise : bool
+        Grow the best leaf first instead of level by level; wants `max_leaves`.
+    min_child_weight : float
+        Least sum of second derivatives in a leaf.
+    subsample, colsample_bytree : float
+        Share of rows a tree is grown on, and of columns it may use, in (0, 1].
+    reg_alpha, reg_lambda : float
+        Penalties on leaf values.
+    gamma : float
+        Least gain of a split.
+    max_cat_to_onehot : int
+        Columns of at most so many categories are split one against the rest.
+    max_bin : int
+        Most bins of a column.
+    max_rounds : int
+        Most trees (trees a class, for several classes).
+    patience : int, optional
+        Rounds without a better loss before stopping; by default 2.5 / `learning_rate`.
+    """
+
+    kind: ClassVar[str] = "xgboost"
+    stops_early: ClassVar[bool] = True
+
+    learning_rate: float = 0.05
+    max_depth: int = 6
+    max_leaves: int = 0
+    leafwise: bool = False
+    min_child_weight: float = 1.0
+    subsample: float = 0.9
+    colsample_bytree: float = 0.9
+    reg_alpha: float = 0.0
+    reg_lambda: float = 1.0
+    gamma: float = 0.0
+    max_cat_to_onehot: int = 4
+    max_bin: int = 256
+    max_rounds: int = 2000
+    patience: int | None = None
+
+    def __post_init__(self) -> None:
+        check_parameters(
+            self,
+            positive=("learning_rate", "max_bin", "max_rounds"),
+            fractions=("subsample", "colsample_bytree"),
+            not_negative=("max_depth", "max_leaves", "min_child_weight", "reg_alpha", "reg_lambda", "gamma"),
+        )
+
+    @property
+    def prepare_key(self) -> tuple[Any, ...]:
+        """All XGBoost learners share one matrix."""
+        return (self.kind,)
+
+    def prepare(self, table: Table, rows: Rows | None = None) -> Any:
+        """Return the table as one ``xgboost.DMatrix`` without label.
+
+        Nothing is learned here: bins are made in `fit`, from the rows learned from. Slicing
+        this matrix was measured to be faster than a ``QuantileDMatrix`` of each fold's rows.
+
+        Raises
+        ------
+        SchemaError
+            If the table has neither numbers nor categories.
+        """
+        import xgboost as xgb
+
+        matrix, types = native_matrix(table)
+        with _BUILDING:
+            return xgb.DMatrix(matrix, feature_types=list(types), enable_categorical=True, nthread=1)
+
+    def fit(
+        self,
+        prepared: Any,
+        target: Target,
+        rows: Rows,
+        stop_rows: Rows | None,
+        budget: Budget,
+        seed: int,
+    ) -> FittedXGBoost:
+        """Return a model learned from some rows of the matrix.
+
+        Raises
+        ------
+        FitError
+            If no row has a weight above zero.
+        """
+        import xgboost as xgb
+
+        patience = Patience(budget, self.max_rounds, patience_of(self.patience, self.learning_rate))
+        rows = training_rows(target, rows, self.kind)
+        stop_rows = None if patience.is_exact else rows_with_weight(target, stop_rows)
+        outputs = Outputs.of(target, rows)
+        learned = _slice(prepared, outputs, target, rows)
+        held = None if stop_rows is None else _slice(prepared, outputs, target, stop_rows)
+        booster = xgb.Booster(self._settings(target, seed), [learned] if held is None else [learned, held])
+        done, goes_on = 0, True
+        while goes_on:
+            booster.update(learned, iteration=done)
+            goes_on = patience.goes_on(None if held is None else _loss(booster, held, done))
+            done += 1
+        kept = patience.kept
+        model = bytes((booster if kept == done else booster[:kept]).save_raw("ubj"))
+        return FittedXGBoost(model, outputs, int(prepared.num_col()), kept)
+
+    def _settings(self, target: Target, seed: int) -> dict[str, Any]:
+        problem = target.problem
+        classes = {"num_class": problem.n_classes} if problem.kind == "multiclass" else {}
+        return classes | {
+            "objective": _OBJECTIVES[problem.kind],
+            "eval_metric": _METRICS[problem.kind],
+            "tree_method": "hist",
+            "grow_policy": "lossguide" if self.leafwise else "depthwise",
+            "learning_rate": self.learning_rate,
+            "max_depth": self.max_depth,
+            "max_leaves": self.max_leaves,
+            "min_child_weight": self.min_child_weight,
+            "subsample": self.subsample,
+            "colsample_bytree": self.colsample_bytree,
+            "reg_alpha": self.reg_alpha,
+            "reg_lambda": self.reg_lambda,
+            "gamma": self.gamma,
+            "max_cat_to_onehot": self.max_cat_to_onehot,
+            "max_bin": self.max_bin,
+            "seed": seed,
+            "nthread": 1,
+            "verbosity": 0,
+        }
+
+    def cost(self, n_rows: int, n_features: int, n_outputs: int) -> float:
+        """Return about the seconds one core needs, early stopping counted in."""
+        a_round = 1.5e-3 + 6e-9 * n_rows * n_features * (self.max_depth or 10) / 6
+        return expected_rounds(self.max_rounds, self.learning_rate) * n_outputs * a_round
+
+
+@final
+class FittedXGBoost(FittedLearner):
+    """An XGBoost model, held as its UBJSON bytes.
+
+    Parameters
+    ----------
+    model : bytes
+    outputs : Outputs
+    n_features : int
+    rounds : int
+    """
+
+    kind: ClassVar[str] = "xgboost"
+
+    def __init__(self, model: bytes, outputs: Outputs, n_features: int, rounds: int) -> None:
+        self._model = model
+        self._outputs = outputs
+        self._n_features = n_features
+        self._rounds = rounds
+        self._booster: Any = None
+
+    @property
+    def rounds(self) -> int:
+        """Rounds kept after early stopping."""
+        return self._rounds
+
+    def predict(self, table: Table) -> Prediction:
+        """Return predictions, float32 of shape (n_rows, n_outputs); see the base class.
+
+        Raises
+        ------
+        StorageError
+            If the table has another number of columns.
+        """
+        matrix, _ = native_matrix(table)
+        check_width(self._n_features, matrix.shape[1], self.kind)
+        if table.n_rows == 0:
+            return self._outputs.finish(np.empty(0), 0)
+        return self._outputs.finish(self._built().inplace_predict(matrix), table.n_rows)
+
+    def _built(self) -> Any:
+        if self._booster is None:
+            with _BUILDING:
+                if self._booster is None:
+                    booster = _read(self._model)
+                    # The first call configures the model, which is not safe to do in two threads.
+                    booster.inplace_predict(np.zeros((1, self._n_features), dtype=np.float32))
+                    self._booster = booster
+        return self._booster
+
+    def to_state(self) -> State:
+        """Return the model's bytes and how to read its outputs."""
+        return {
+            "model": self._model,
+            "outputs": self._outputs.to_state(),
+            "n_features": self._n_features,
+            "rounds": self._rounds,
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """Rebuild the model.
+
+        Raises
+        ------
+        StorageError
+            If the bytes are not those of an XGBoost model with such outputs and columns.
+        """
+        outputs, n_features = Outputs.from_state(state["outputs"]), int(state["n_features"])
+        model, objective = check_blob(state["model"], cls.kind), _OBJECTIVES[outputs.problem.kind]
+        check_model_bytes(model, n_features, outputs.problem.n_outputs, objective)
+        return cls(model, outputs, n_features, int(state["rounds"]))
+
+
+def _slice(full: Any, outputs: Outputs, target: Target, rows: Rows) -> Any:
+    part = full.slice(rows)
+    part.set_label(outputs.labels(target, rows))
+    if target.weight is not None:
+        part.set_weight(target.weight[rows].astype(np.float32))
+    return part
+
+
+def _loss(booster: Any, held: Any, number: int) -> float:
+    # "[7]\tstop-logloss:0.17754947631685764"
+    return float(booster.eval_set([(held, "stop")], number).rsplit(":", 1)[1])
+
+
+def _read(model: bytes) -> Any:
+    import xgboost as xgb
+
+    try:
+        return xgb.Booster({"nthread": 1, "verbosity": 0}, model_file=bytearray(model))
+    except (xgb.core.XGBoostError, ValueError) as error:
+        first_line = (str(error).splitlines() or [""])[0]
+        raise StorageError(f"xgboost: the stored model cannot be read ({first_line})") from error

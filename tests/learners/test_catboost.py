@@ -1,0 +1,69 @@
+"""CatBoost is an extra: its absence has one message, its presence a few facts of its own."""
+
+import builtins
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stackml.foundation.errors import MissingExtraError
+from stackml.foundation.optional import installed
+from stackml.learners.base import Budget
+from stackml.learners.catboost import Blocks, CatBoostLearner
+from stackml.tables.schema import Overrides
+from stackml.tables.table import Table
+from stackml.tables.target import Problem, Target
+
+needs_catboost = pytest.mark.skipif(
+    not installed("catboost"), reason="catboost is not installed; it comes with the extra 'best'"
+)
+
+
+def made():
+    frame = pd.DataFrame(
+        {"x": [1.0, np.nan, 3.0] * 40, "size": ["s", "m", None] * 40, "town": ["a", "b", "c", None] * 30}
+    )
+    return Table.learn(frame, Overrides(ordered={"size": ["s", "m", "l"]}))
+
+
+def test_ordered_categories_are_numbers_and_others_keep_their_codes():
+    table = made()
+    blocks = Blocks.of(table)
+    assert (blocks.numbers.shape, blocks.codes.shape) == ((120, 2), (120, 1))
+    np.testing.assert_array_equal(blocks.numbers[:3, 1], [0, 1, np.nan])
+    assert blocks.codes[3, 0] == -1
+    assert blocks.varies
+    assert not blocks.take(np.array([1, 1])).varies
+
+
+def test_without_the_package_the_message_names_the_extra(monkeypatch):
+    real = builtins.__import__
+
+    def absent(name, *args, **kwargs):
+        if name.split(".")[0] == "catboost":
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr("stackml.foundation.optional.import_module", absent)
+    with pytest.raises(MissingExtraError, match=r"'catboost' is not installed.*stackml\[best\]"):
+        CatBoostLearner().prepare(made())
+
+
+@needs_catboost
+def test_missing_is_a_category_of_its_own():
+    table = made()
+    target = Target(Problem("binary", 2), (table.codes[:, -1] == -1).astype(np.int64))
+    learner = CatBoostLearner(learning_rate=0.2)
+    fitted = learner.fit(learner.prepare(table), target, np.arange(120), None, Budget(rounds=60), 0)
+    predicted = fitted.predict(table)[:, 0]
+    assert predicted[target.values == 1].min() > predicted[target.values == 0].max()
+
+
+@needs_catboost
+def test_no_file_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    table = made()
+    target = Target(Problem("regression"), np.arange(120) % 7 / 1.0)
+    learner = CatBoostLearner()
+    learner.fit(learner.prepare(table), target, np.arange(100), np.arange(100, 120), Budget(rounds=3), 0)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,186 @@
+"""LightGBM: shared bins, and a text that is checked before the C++ parser reads it."""
+
+import re
+
+import lightgbm as lgb
+import numpy as np
+import pandas as pd
+import pytest
+
+from stackml.foundation.errors import ParameterError, StorageError
+from stackml.learners.base import Budget
+from stackml.learners.lightgbm import FittedLightGBM, LightGBMLearner
+from stackml.tables.table import Table
+from stackml.tables.target import Problem, Target
+
+BINARY = Problem("binary", 2)
+
+
+@pytest.fixture(scope="module")
+def table():
+    rng = np.random.default_rng(0)
+    return Table.learn(
+        pd.DataFrame(
+            {"a": rng.normal(size=800), "b": rng.normal(size=800), "c": rng.choice(list("stuvwxyz"), 800)}
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def target(table):
+    high = table.numbers[:, 0] + (table.codes[:, 0] % 3 == 0) + np.random.default_rng(1).normal(size=800)
+    return Target(BINARY, (high > 0.3).astype(np.int64))
+
+
+@pytest.fixture(scope="module")
+def state(table, target):
+    learner = LightGBMLearner(max_cat_to_onehot=1, min_data_per_group=10)
+    fitted = learner.fit(learner.prepare(table), target, np.arange(800), None, Budget(rounds=12), 0)
+    found = fitted.to_state()
+    assert b"num_cat=1" in found["model"]  # else the checks of category sets would check nothing
+    return found
+
+
+def test_variants_and_folds_share_one_binned_table(table, target, monkeypatch):
+    made = []
+    construct = lgb.Dataset._lazy_init
+
+    def counted(self, *args, **kwargs):
+        made.append(self)
+        return construct(self, *args, **kwargs)
+
+    monkeypatch.setattr(lgb.Dataset, "_lazy_init", counted)
+    variants = [LightGBMLearner(), LightGBMLearner(extra_trees=True, num_leaves=7, min_child_samples=5)]
+    prepared = {}
+    for learner in variants:
+        key = learner.prepare_key
+        shared = prepared[key] if key in prepared else prepared.setdefault(key, learner.prepare(table))
+        for fold in range(3):
+            held = np.arange(fold, 800, 3)
+            rows = np.setdiff1d(np.arange(800), held)
+            assert learner.fit(shared, target, rows, held, Budget(), fold).rounds > 1
+    assert len(made) == 1
+    assert LightGBMLearner(max_bin=63).prepare_key not in prepared
+
+
+def test_shared_bins_give_what_bins_of_its_own_would(table, target):
+    # All rows: then the bins are the same, and so must be the model.
+    learner, rows = LightGBMLearner(), np.arange(800)
+    own = lgb.Dataset(
+        np.column_stack([table.numbers, table.codes]).astype(np.float32),
+        label=target.values,
+        categorical_feature=[2],
+        params={"feature_pre_filter": False, "verbosity": -1},
+    )
+    settings = learner._settings(target, 4)
+    direct = lgb.train(settings, own, num_boost_round=30).predict(
+        np.column_stack([table.numbers, table.codes]).astype(np.float32)
+    )
+    fitted = learner.fit(learner.prepare(table), target, rows, None, Budget(rounds=30), 4)
+    np.testing.assert_array_equal(fitted.predict(table)[:, 0], direct.astype(np.float32))
+
+
+def test_bins_can_be_learned_from_the_past_alone(table, target):
+    learner, past = LightGBMLearner(), np.arange(500)
+    budget = Budget(rounds=20)
+    changed = Table(table.schema, table.numbers.copy(), table.codes)
+    changed.numbers[500:] *= 100
+    fits = [
+        learner.fit(learner.prepare(t, rows), target, past, None, budget, 0).predict(table)
+        for t, rows in ((table, past), (changed, past), (table, None), (changed, None))
+    ]
+    np.testing.assert_array_equal(fits[0], fits[1])
+    assert (fits[2] != fits[3]).any()
+    every = learner.prepare(table, np.arange(800))
+    np.testing.assert_array_equal(learner.fit(every, target, past, None, budget, 0).predict(table), fits[2])
+
+
+def test_the_text_holds_the_kept_trees_and_no_more(state):
+    text = state["model"].decode()
+    assert text.count("\nTree=") == 12
+    assert text.endswith("end of trees\n")
+    assert "parameters" not in text
+    assert "pandas_categorical" not in text
+
+
+def swap(pattern, replacement):
+    def change(text):
+        changed, n = re.subn(pattern, replacement, text, count=1, flags=re.MULTILINE)
+        assert n == 1, pattern
+        return changed
+
+    return change
+
+
+def same_length(pattern, character):
+    """Overwrite the last character of the first match, so that sizes still add up."""
+
+    def change(text):
+        match = re.search(pattern, text, flags=re.MULTILINE)
+        assert match is not None, pattern
+        return text[: match.end() - 1] + character + text[match.end() :]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (swap("^version=v4", "version=v9"), "header is not that of a version 4"),
+        (swap("^max_feature_idx=2", "max_feature_idx=7"), "max_feature_idx is '7' where 2"),
+        (swap("^num_class=1", "num_class=5"), "num_class is '5' where 1"),
+        (swap("^objective=binary", "objective=regression"), "objective is 'regression"),
+        (swap("^tree_sizes=.*$", "tree_sizes="), "sizes of its trees have no meaning"),
+        (swap(r"^tree_sizes=\d+", "tree_sizes=99999999"), "length is not the sum of its trees"),
+        (swap("^tree_sizes=.*\n", ""), "a value is absent"),
+        (swap("^tree_sizes=(.*)$", r"tree_sizes=\1 x"), "a value is absent or no number"),
+        (same_length(r"^split_feature=\d", "9"), "splits a column that is not there"),
+        (same_length(r"^left_child=\d", "0"), "a branch that leads nowhere"),
+        (same_length(r"^cat_boundaries=0 \d", "9"), "category sets that are not there"),
+        (
+            same_length(r"^num_leaves=\d\d", "9"),
+            "tree 0: leaf_weight is not a list|tree 0: .* is not a list of",
+        ),
+        (same_length(r"^leaf_value=-?\d", "x"), "leaf_value is not a list of"),
+        (same_length(r"^left_child", "x"), "a value is absent|is not whole"),
+        (same_length("^Tree=3", "4"), "tree 3 is not where the header says"),
+        (lambda text: text[:-1], "the end is missing"),
+    ],
+)
+def test_hostile_texts_are_refused_before_they_are_parsed(state, change, message, monkeypatch):
+    monkeypatch.setattr(lgb, "Booster", None)  # parsing would fail otherwise
+    with pytest.raises(StorageError, match=message):
+        FittedLightGBM.from_state(state | {"model": change(state["model"].decode()).encode()})
+
+
+def test_fractions_are_checked():
+    with pytest.raises(ParameterError, match=r"feature_fraction must be in \(0, 1\], not 1.5"):
+        LightGBMLearner(feature_fraction=1.5)
+
+
+def test_ranks_a_real_table(real_data):
+    frame = pd.read_parquet(real_data / "gmsc.parquet").iloc[:20_000]
+    y = Target(BINARY, frame["SeriousDlqin2yrs"].to_numpy().astype(np.int64))
+    table = Table.learn(frame.drop(columns=["SeriousDlqin2yrs"]))
+    learner = LightGBMLearner()
+    rows, held = np.arange(15_000), np.arange(15_000, 20_000)
+    fitted = learner.fit(learner.prepare(table), y, rows, held, Budget(), 0)
+    predicted, truth = fitted.predict(table.take(held))[:, 0], y.values[held] == 1
+    ranks = pd.Series(predicted).rank().to_numpy()
+    n_positive = truth.sum()
+    area = (ranks[truth].sum() - n_positive * (n_positive + 1) / 2) / (n_positive * (~truth).sum())
+    assert area > 0.83
+
+
+def test_a_split_of_missing_against_the_rest_can_be_stored():
+    rng = np.random.default_rng(0)
+    x = np.where(rng.random(600) < 0.5, np.nan, rng.integers(0, 2, 600).astype(float))
+    table = Table.learn(pd.DataFrame({"x": x, "z": rng.normal(size=600)}))
+    y = (np.isnan(x) ^ (rng.random(600) < 0.05)).astype(np.int64)
+    target = Target(Problem("binary", 2), y)
+    learner = LightGBMLearner()
+    fitted = learner.fit(learner.prepare(table), target, np.arange(600), None, Budget(rounds=5), 0)
+    text = str(fitted.to_state())
+    assert "inf" in text
+    again = FittedLightGBM.from_state(fitted.to_state())
+    assert np.array_equal(again.predict(table), fitted.predict(table))

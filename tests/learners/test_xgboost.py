@@ -1,0 +1,137 @@
+"""XGBoost: the fast prediction path, and trees that are checked when they are read."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import xgboost as xgb
+
+from stackml.foundation.errors import StorageError
+from stackml.learners import xgboost_trees
+from stackml.learners.base import Budget
+from stackml.learners.native import native_matrix
+from stackml.learners.ubjson import read_ubjson
+from stackml.learners.xgboost import FittedXGBoost, XGBoostLearner
+from stackml.tables.table import Table
+from stackml.tables.target import Problem, Target
+
+
+@pytest.fixture(scope="module")
+def table():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=800), "c": rng.choice(list("mnopqrstuvwxyz"), 800)})
+    frame.loc[::9, "a"] = np.nan
+    frame.loc[::7, "c"] = None
+    return Table.learn(frame)
+
+
+@pytest.fixture(scope="module")
+def target(table):
+    signal = np.nan_to_num(table.numbers[:, 0]) + (table.codes[:, 0] % 3 == 0)
+    return Target(Problem("binary", 2), (signal > 0.4).astype(np.int64))
+
+
+def fit(table, target, rounds=25, **parameters):
+    learner = XGBoostLearner(**parameters)
+    return learner.fit(learner.prepare(table), target, np.arange(800), None, Budget(rounds=rounds), 0)
+
+
+def test_prediction_in_place_equals_prediction_through_a_matrix(table, target):
+    fitted = fit(table, target)
+    codes = table.codes.copy()
+    codes[:50], codes[50:100] = -2, -1
+    strange = Table(table.schema, table.numbers, codes)
+    matrix, types = native_matrix(strange)
+    slow = xgb.Booster(model_file=bytearray(fitted.to_state()["model"])).predict(
+        xgb.DMatrix(matrix, feature_types=list(types), enable_categorical=True)
+    )
+    np.testing.assert_array_equal(fitted.predict(strange)[:, 0], slow)
+
+
+def test_a_slice_of_the_shared_matrix_learns_what_its_rows_alone_would(table, target):
+    rows = np.arange(0, 800, 2)
+    learner = XGBoostLearner()
+    shared = learner.fit(learner.prepare(table), target, rows, None, Budget(rounds=20), 0)
+    alone = learner.fit(
+        learner.prepare(table.take(rows)), target.take(rows), np.arange(len(rows)), None, Budget(rounds=20), 0
+    )
+    np.testing.assert_array_equal(shared.predict(table), alone.predict(table))
+
+
+def test_bins_know_nothing_of_rows_not_learned_from(table, target):
+    changed = Table(table.schema, table.numbers.copy(), table.codes)
+    changed.numbers[400:] *= 50
+    learner, budget = XGBoostLearner(), Budget(rounds=20)
+    a, b = (
+        learner.fit(learner.prepare(t), target, np.arange(400), None, budget, 0) for t in (table, changed)
+    )
+    np.testing.assert_array_equal(a.predict(table), b.predict(table))
+
+
+def test_trees_can_grow_by_leaf(table, target):
+    fitted = fit(table, target, leafwise=True, max_leaves=4, max_depth=0)
+    booster = xgb.Booster(model_file=bytearray(fitted.to_state()["model"]))
+    trees = json.loads(bytes(booster.save_raw("json")))["learner"]["gradient_booster"]["model"]["trees"]
+    assert max(sum(child == -1 for child in tree["left_children"]) for tree in trees) == 4
+
+
+def altered(value, path, change):
+    """Return a nested value with the part at `path` changed."""
+    if not path:
+        return change(value)
+    key = path[0]
+    if isinstance(value, list):
+        return [altered(v, path[1:], change) if i == key else v for i, v in enumerate(value)]
+    return value | {key: altered(value[key], path[1:], change)}
+
+
+def first(number):
+    return lambda values: np.concatenate([[number], values[1:]]).astype(values.dtype)
+
+
+MODEL = ("learner", "gradient_booster", "model")
+TREE = (*MODEL, "trees", 0)
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "message"),
+    [
+        ((*TREE, "left_children"), first(0), "a branch that leads nowhere"),
+        ((*TREE, "right_children"), first(10_000), "a branch that leads nowhere"),
+        ((*TREE, "right_children"), first(1), "a node of two parents"),
+        ((*TREE, "parents"), first(0), "tree 0 has no root"),
+        ((*TREE, "split_indices"), first(99), "splits a column that is not there"),
+        ((*TREE, "split_indices"), lambda c: c[1:], "tree 0 lacks nodes"),
+        ((*TREE, "base_weights"), lambda c: ["x"] * len(c), "tree 0 is of an unknown form"),
+        ((*TREE, "categories"), first(-1), "a category that is none"),
+        ((*TREE, "categories_sizes"), first(500), "category sets that are not there"),
+        ((*TREE, "split_type"), first(7), "category splits where there are none"),
+        ((*TREE, "tree_param", "num_nodes"), lambda _: "7000", "not of the size it says"),
+        (TREE, lambda tree: {k: v for k, v in tree.items() if k != "parents"}, "parents is absent"),
+        ((*MODEL, "tree_info"), first(7), "outputs that are not there"),
+        ((*MODEL, "iteration_indptr"), first(2), "rounds are not in order"),
+        ((*MODEL, "trees"), lambda _: [], "0 trees are not whole rounds"),
+        ((*MODEL, "trees"), lambda trees: trees[1:], "the number of its trees is not what it says"),
+        (("learner", "gradient_booster", "name"), lambda _: "gblinear", "no model of trees"),
+        (("learner", "objective", "name"), lambda _: "rank:ndcg", "objective is 'rank:ndcg'"),
+        (("learner", "learner_model_param", "num_class"), lambda _: "4", "num_class is not 0"),
+        (("learner", "learner_model_param", "base_score"), lambda _: "many", "start value is no number"),
+        (("learner", "feature_types"), lambda _: ["q"], "reads 1 columns where 2 were expected"),
+        (("learner",), lambda _: 3, "of the wrong type"),
+    ],
+)
+def test_hostile_models_are_refused(table, target, path, change, message, monkeypatch):
+    model = fit(table, target, max_cat_to_onehot=1).to_state()["model"]
+    value = read_ubjson(model)
+    assert len(value["learner"]["gradient_booster"]["model"]["trees"][0]["categories"])
+    monkeypatch.setattr(xgboost_trees, "read_ubjson", lambda _: altered(value, path, change))
+    with pytest.raises(StorageError, match=message):
+        xgboost_trees.check_model_bytes(model, 2, 1, "binary:logistic")
+
+
+def test_a_model_of_another_problem_is_refused(table, target):
+    state = fit(table, target).to_state()
+    other = {"problem": "regression", "n_classes": 0, "offset": 0.0, "scale": 1.0}
+    with pytest.raises(StorageError, match="objective is 'binary:logistic' where 'reg:squarederror'"):
+        FittedXGBoost.from_state(state | {"outputs": other})
