@@ -163,9 +163,7 @@ def factorized(series: pd.Series) -> tuple[npt.NDArray[np.int64], list[str]]:
 
 
 def _unhashable(series: pd.Series) -> DataError:
-    odd = series.map(lambda value: isinstance(value, list | dict | set | bytearray | np.ndarray)).to_numpy(
-        bool
-    )
+    odd = np.array([value.__hash__ is None for value in series.astype(object)])
     row = int(odd.argmax())
     return DataError(
         f"column '{series.name}', row {row}: a cell holds a {type(series.iloc[row]).__name__} "

@@ -208,4 +208,8 @@ def _restored(column: dict[str, Any]) -> Column:
     values: dict[str, Any] = dict(column)
     values["vocabulary"] = tuple(values["vocabulary"])
     values["calendar"] = tuple(values["calendar"])
+    if values["kind"] not in KINDS or values["role"] not in ROLES:
+        raise SchemaError(
+            f"column '{values['name']}' has the unknown kind '{values['kind']}' or role '{values['role']}'"
+        )
     return Column(**values)

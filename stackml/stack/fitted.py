@@ -1,0 +1,162 @@
+"""A fitted stack: learners -> meta-features -> combiner -> calibrator, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stackml.combiners.base import FittedCombiner, MetaFeatures
+from stackml.decision.base import FittedCalibrator
+from stackml.foundation.threads import one_thread_each
+from stackml.learners.base import FittedLearner, OutputKind, Prediction
+from stackml.tables.schema import Column, Schema
+from stackml.tables.table import Table
+from stackml.tables.target import Problem
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """One learner of a stack: its models predict together by their mean.
+
+    Attributes
+    ----------
+    name : str
+    output_kind : {"probability", "value", "score"}
+    width : int
+        Columns of its prediction.
+    models : tuple of FittedLearner
+    """
+
+    name: str
+    output_kind: OutputKind
+    width: int
+    models: tuple[FittedLearner, ...]
+
+    @property
+    def kind(self) -> str:
+        """Catalog name of the fitted type."""
+        return self.models[0].kind
+
+    def predict(self, table: Table) -> Prediction:
+        """Return the mean of the models' predictions, float32 of shape (n_rows, width)."""
+        return mean_of([model.predict(table) for model in self.models])
+
+
+def mean_of(predictions: Sequence[Prediction]) -> Prediction:
+    """Return the mean, summed in float64."""
+    if len(predictions) == 1:
+        return predictions[0]
+    total = predictions[0].astype(np.float64)
+    for prediction in predictions[1:]:
+        total += prediction
+    return (total / len(predictions)).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """Learners that read the same table."""
+
+    members: tuple[Member, ...]
+
+    def meta_features(
+        self, table: Table, problem: Problem, needed: Sequence[str] | None = None, n_jobs: int = 1
+    ) -> MetaFeatures:
+        """Return the predictions of the needed members side by side."""
+        members = [m for m in self.members if needed is None or m.name in needed]
+        calls = [(model, table) for member in members for model in member.models]
+        with one_thread_each():
+            if n_jobs > 1 and len(calls) > 1 and table.n_rows > 2000:
+                with ThreadPoolExecutor(n_jobs) as pool:
+                    found = list(pool.map(_call, calls))
+            else:
+                found = [_call(call) for call in calls]
+        columns, at = [], 0
+        for member in members:
+            columns.append(mean_of(found[at : at + len(member.models)]))
+            at += len(member.models)
+        return MetaFeatures(
+            np.concatenate(columns, axis=1),
+            tuple(m.name for m in members),
+            tuple(m.width for m in members),
+            tuple(m.output_kind for m in members),
+            problem,
+        )
+
+
+def _call(call: tuple[FittedLearner, Table]) -> Prediction:
+    model, table = call
+    return model.predict(table)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedStack:
+    """A stack that predicts.
+
+    Attributes
+    ----------
+    schema : Schema
+        Of the rows it reads.
+    problem : Problem
+    classes : tuple
+        Class labels in code order; empty for regression.
+    layers : tuple of Layer
+        The first reads the table, each further one the table and the predictions below.
+    combiner : FittedCombiner
+    calibrator : FittedCalibrator
+    passthrough : bool
+        Whether the combiner reads the features too.
+    card : dict
+        What was done, as JSON values: leaderboard, plan, choice of combiner, calibration.
+    """
+
+    schema: Schema
+    problem: Problem
+    classes: tuple[Any, ...]
+    layers: tuple[Layer, ...]
+    combiner: FittedCombiner
+    calibrator: FittedCalibrator
+    passthrough: bool = False
+    card: dict[str, Any] = field(default_factory=dict)
+
+    def with_card(self, card: dict[str, Any]) -> FittedStack:
+        """Return the same stack with another card."""
+        return replace(self, card=card)
+
+    def compacted(self) -> FittedStack:
+        """Return the stack without the learners its combiner ignores; predictions are the same."""
+        needed = self.combiner.learners
+        last = Layer(tuple(m for m in self.layers[-1].members if m.name in needed))
+        return replace(self, layers=(*self.layers[:-1], last))
+
+    def meta_features(self, table: Table, *, needed_only: bool = False, n_jobs: int = 1) -> MetaFeatures:
+        """Return the last layer's predictions; `needed_only` leaves out what the combiner ignores."""
+        seen = table
+        for number, layer in enumerate(self.layers[:-1]):
+            seen = with_proposals(seen, layer.meta_features(seen, self.problem, n_jobs=n_jobs), number + 1)
+        needed = self.combiner.learners if needed_only else None
+        meta = self.layers[-1].meta_features(seen, self.problem, needed, n_jobs)
+        return replace(meta, features=table) if self.passthrough else meta
+
+    def predict(self, table: Table, *, n_jobs: int = 1) -> npt.NDArray[np.float64]:
+        """Return predictions.
+
+        Returns
+        -------
+        float64 ndarray of shape (n_rows, n_outputs)
+            Binary: probability of the second class. Multiclass: one column a class, rows sum
+            to 1. Regression: the value.
+        """
+        meta = self.meta_features(table, needed_only=True, n_jobs=n_jobs)
+        return self.calibrator.apply(self.combiner.predict(meta))
+
+
+def with_proposals(table: Table, meta: MetaFeatures, layer: int) -> Table:
+    """Return the table with a layer's predictions as further numeric columns."""
+    names = [f"layer {layer}: {name}" for name in meta.column_names]
+    schema = Schema((*table.schema.columns, *(Column(name, "number") for name in names)))
+    return Table(schema, np.concatenate([table.numbers, meta.values], axis=1), table.codes)

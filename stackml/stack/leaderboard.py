@@ -1,0 +1,162 @@
+"""Who did what in a stack, as one table and as a plan that can be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stackml.foundation.errors import ParameterError, near_miss
+from stackml.metrics.catalog import Metric, get_metric
+from stackml.oof.plan import ALL_ROWS
+from stackml.oof.result import LearnerRun, OofResult
+from stackml.stack.building import Built
+from stackml.stack.recipe import Recipe
+
+STACK = "stack"
+PLAN_VERSION = 1
+
+
+def leaderboard(built: Built) -> pd.DataFrame:
+    """Return one row a learner and one for the stack, best first.
+
+    Scores are out of fold; the stack's are nested, its combiner never saw the row it is
+    scored on. Columns: name, kind, layer, status, score (the metric's own sign), loss (log
+    loss or squared error, lower is better), weight in the combiner, fit_seconds, models,
+    rounds (mean over folds), message.
+    """
+    metric = get_metric(built.recipe.metric, built.target.problem.kind)
+    rows = [_stack_row(built, metric)]
+    for number, result in enumerate(built.layers, start=1):
+        last = number == len(built.layers)
+        weights = built.combined.combiner.weights() if last else {}
+        rows += [_learner_row(run, result, number, weights, built, metric) for run in result.runs]
+    board = pd.DataFrame(rows)
+    order = board["score"].fillna(-np.inf if metric.greater_is_better else np.inf)
+    status = board["status"].map({"fitted": 0, "skipped": 1, "failed": 2})
+    board = board.assign(_order=-order if metric.greater_is_better else order, _status=status)
+    board = board.sort_values(["_status", "_order"], kind="stable").drop(columns=["_order", "_status"])
+    return board.reset_index(drop=True)
+
+
+def _stack_row(built: Built, metric: Metric) -> dict[str, Any]:
+    score, loss = _scores(built.combined.nested, built, metric)
+    runs = [run for result in built.layers for run in result.fitted]
+    return {
+        "name": STACK,
+        "kind": built.combined.combiner.kind,
+        "layer": len(built.layers) + 1,
+        "status": "fitted",
+        "score": score,
+        "loss": loss,
+        "weight": np.nan,
+        "fit_seconds": round(sum(sum(run.seconds) for run in runs), 3),
+        "models": sum(len(run.models) for run in runs),
+        "rounds": np.nan,
+        "message": "",
+    }
+
+
+def _learner_row(
+    run: LearnerRun, result: OofResult, layer: int, weights: dict[str, float], built: Built, metric: Metric
+) -> dict[str, Any]:
+    score = loss = np.nan
+    if run.fitted and run.output_kind != "score":
+        score, loss = _scores(run.oof.astype(np.float64), built, metric)
+    rounds = [r for r in run.fold_rounds if r is not None]
+    return {
+        "name": run.name,
+        "kind": run.learner.kind,
+        "layer": layer,
+        "status": run.status,
+        "score": score,
+        "loss": loss,
+        "weight": weights.get(run.name, 0.0 if run.fitted and weights else np.nan),
+        "fit_seconds": round(sum(run.seconds), 3),
+        "models": len(run.models),
+        "rounds": float(np.mean(rounds)) if rounds else np.nan,
+        "message": run.message,
+    }
+
+
+def _scores(prediction: np.ndarray, built: Built, metric: Metric) -> tuple[float, float]:
+    target = built.target
+    known = np.isfinite(prediction).all(axis=1)
+    if not known.any():
+        return np.nan, np.nan
+    shown = prediction[known] if target.problem.kind == "multiclass" else prediction[known, 0]
+    weight = None if target.weight is None else target.weight[known]
+    loss = get_metric("rmse" if target.problem.is_regression else "log_loss")
+    values = target.values[known]
+    return metric.value(values, shown, weight), loss.value(values, shown, weight)
+
+
+def plan_record(built: Built) -> dict[str, Any]:
+    """Return what ran, as JSON values: enough to repeat the fit exactly without its clock."""
+    fits = []
+    for number, result in enumerate(built.layers, start=1):
+        for run in result.runs:
+            shown = {"layer": number, "learner": run.name, "kind": run.learner.kind, "status": run.status}
+            if not run.fitted:
+                fits.append({**shown, "fold": None, "rounds": None, "seconds": None, "message": run.message})
+                continue
+            rounds = list(enumerate(run.fold_rounds))
+            if run.refit_rounds is not None or len(run.seconds) > len(run.fold_rounds):
+                rounds.append((ALL_ROWS, run.refit_rounds))
+            for (fold, used), seconds in zip(rounds, run.seconds, strict=True):
+                fits.append({**shown, "fold": fold, "rounds": used, "seconds": round(seconds, 4)})
+    return {
+        "version": PLAN_VERSION,
+        "folds": built.layers[0].folds.kind,
+        "n_folds": built.layers[0].folds.n_folds,
+        "notes": list(built.layers[0].folds.notes),
+        "seed": built.recipe.seed,
+        "strict": built.recipe.strict,
+        "combiner": built.combined.combiner.kind,
+        "fits": fits,
+    }
+
+
+def replayed(recipe: Recipe, plan: Mapping[str, Any]) -> Recipe:
+    """Return the recipe that repeats a recorded plan: its learners, rounds, seed and way of stopping.
+
+    Raises
+    ------
+    ParameterError
+        If the plan fitted a learner that the recipe does not describe.
+    """
+    rounds: dict[tuple[int, str, int], int] = {}
+    only: dict[int, set[str]] = {}
+    known = [name for name, _ in recipe.learners]
+    for fit in plan["fits"]:
+        if fit["status"] != "fitted":
+            continue
+        layer, name = fit["layer"], fit["learner"]
+        if name not in known:
+            raise ParameterError(
+                f"plan: learners= lacks '{name}', which the plan fitted{near_miss(name, known)}; "
+                "repeat a plan with the learners it was recorded with"
+            )
+        only.setdefault(layer, set()).add(name)
+        if fit["rounds"] is not None:
+            rounds[layer, name, fit["fold"]] = int(fit["rounds"])
+    return replace(recipe, seed=int(plan["seed"]), strict=bool(plan["strict"]), rounds=rounds, only=only)
+
+
+def oof_frame(built: Built, index: pd.Index) -> pd.DataFrame:
+    """Return out-of-fold predictions, learners' and the stack's, with the index of the rows."""
+    meta = built.layers[-1].meta_features()
+    frame = pd.DataFrame(meta.values, index=index, columns=list(meta.column_names))
+    nested = built.combined.nested
+    for output in range(nested.shape[1]):
+        frame[STACK if nested.shape[1] == 1 else f"{STACK}_{output}"] = nested[:, output]
+    return frame
+
+
+def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a frame as JSON values, row by row."""
+    rows = frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
+    return [{str(k): v for k, v in row.items()} for row in rows]

@@ -1,0 +1,51 @@
+"""From a file back to an estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stackml.stack.estimators import StackClassifier, StackRegressor
+from stackml.stack.file import labels_array, read_stack
+from stackml.stack.fitted import FittedStack
+
+
+def load(path: str | Path, *, trusted: Sequence[str] = ()) -> StackClassifier | StackRegressor:
+    """Read a `.stack` file.
+
+    Parameters
+    ----------
+    path : str or Path
+    trusted : sequence of str
+        Full names of types outside the catalog (scikit-learn estimators given by the user)
+        that may be built.
+
+    Returns
+    -------
+    StackClassifier or StackRegressor
+        It predicts exactly as the one saved. Training rows and out-of-fold predictions are
+        not in the file, so learners can no longer be added or dropped.
+
+    Raises
+    ------
+    StorageError
+        If the file is damaged, hostile, of another format, or holds types not trusted.
+    """
+    stack, estimator = read_stack(path, trusted=trusted)
+    return as_estimator(stack, estimator)
+
+
+def as_estimator(stack: FittedStack, estimator: str) -> StackClassifier | StackRegressor:
+    """Return the public estimator around a fitted stack."""
+    found = StackClassifier() if estimator == "StackClassifier" else StackRegressor()
+    found.fitted_ = stack
+    found._built = None
+    found._classes = labels_array(stack.classes)
+    found.n_features_in_ = len(stack.schema.columns)
+    found.feature_names_in_ = np.asarray([c.name for c in stack.schema.columns], dtype=object)
+    found.plan_ = stack.card.get("plan", {})
+    found.leaderboard_ = pd.DataFrame(stack.card.get("leaderboard", []))
+    return found

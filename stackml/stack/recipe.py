@@ -1,0 +1,95 @@
+"""What a user asked for, checked and resolved before anything is fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from stackml.combiners.base import Combiner
+from stackml.foundation.errors import ParameterError, near_miss
+from stackml.learners.base import Learner
+from stackml.splitting.base import Fold, Folds
+
+CALIBRATIONS = ("auto", "none", "temperature", "beta", "isotonic")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A resolved request.
+
+    Attributes
+    ----------
+    learners : tuple of (name, Learner)
+    combiner : Combiner or None
+        None chooses by nested cross-validation.
+    metric : str
+    layers : int
+    folds : int, Folds, or tuple of Fold
+    passthrough : bool
+    calibration : str
+    strict : bool
+    embargo : float
+        Days, where time is dates; else in the unit of time.
+    seed : int
+    rounds : mapping of (layer, learner, fold) to int
+        Rounds of a recorded run to repeat; empty for a run of its own.
+    only : mapping of layer to names
+        Learners a recorded run fitted; empty for a run of its own.
+    """
+
+    learners: tuple[tuple[str, Learner], ...]
+    combiner: Combiner | None
+    metric: str
+    layers: int = 1
+    folds: int | Folds | tuple[Fold, ...] = 5
+    passthrough: bool = False
+    calibration: str = "auto"
+    strict: bool = False
+    embargo: float = 0.0
+    seed: int = 0
+    rounds: Mapping[tuple[int, str, int], int] = field(default_factory=dict)
+    only: Mapping[int, set[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse values without a meaning."""
+        _at_least("layers", self.layers, 1)
+        if self.calibration not in CALIBRATIONS:
+            raise ParameterError(
+                f"calibration={self.calibration!r} is unknown{near_miss(self.calibration, CALIBRATIONS)}; "
+                f"known: {', '.join(CALIBRATIONS)}"
+            )
+
+    def learners_of(self, layer: int) -> tuple[tuple[str, Learner], ...]:
+        """Return the learners to fit in a layer (counted from 1)."""
+        if layer not in self.only:
+            return self.learners
+        return tuple((name, learner) for name, learner in self.learners if name in self.only[layer])
+
+
+def checked_folds(folds: Any) -> int | Folds | tuple[Fold, ...]:
+    """Return a number of folds, or the folds themselves where a user brings them.
+
+    Parameters
+    ----------
+    folds : int, Folds, or iterable of (train, held_out) index arrays
+    """
+    if isinstance(folds, Folds):
+        return folds
+    if isinstance(folds, int | np.integer) and not isinstance(folds, bool):
+        _at_least("folds", int(folds), 2)
+        return int(folds)
+    try:
+        return tuple(Fold(np.asarray(train), np.asarray(held_out)) for train, held_out in folds)
+    except (TypeError, ValueError):
+        raise ParameterError(
+            f"folds={folds!r}: give a whole number of at least 2, Folds, or pairs of row numbers "
+            "(train, held_out)"
+        ) from None
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ParameterError(f"{name}={value!r}: give a whole number of at least {least}")

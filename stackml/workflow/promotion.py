@@ -1,0 +1,163 @@
+"""Champion or challenger: a paired test on the same held-out rows, and promotion by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from stackml.foundation.errors import StackmlError
+from stackml.metrics import Difference, Metric, paired_difference
+from stackml.stack import StackRegressor
+from stackml.tracking.flavor import load_model
+from stackml.tracking.registry import CHALLENGER, CHAMPION, ModelVersion, champion, set_alias
+from stackml.tracking.registry import promote as promote_version
+from stackml.tracking.store import Store, connect
+from stackml.workflow.held_out import STACK, HeldOut, Stack, shown
+from stackml.workflow.judging import RESAMPLES, told
+
+TABLE_TAG = "stackml.table"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a new version stands.
+
+    Attributes
+    ----------
+    alias : {"champion", "challenger"}
+    reason : str
+        A sentence.
+    before : int or None
+        Version of the champion it was held against.
+    difference : Difference or None
+        Above 0 where the new version is better; None where the two could not be compared.
+    """
+
+    alias: str
+    reason: str
+    before: int | None = None
+    difference: Difference | None = None
+
+
+def decide(
+    store: Store,
+    name: str,
+    version: int,
+    stack: Stack,
+    held_out: HeldOut,
+    frame: pd.DataFrame,
+    metric: Metric,
+    *,
+    table: str = "",
+    seed: int = 0,
+) -> Standing:
+    """Hold a new version against the present champion and give it its alias.
+
+    Parameters
+    ----------
+    store : Store
+    name : str
+        Registered model.
+    version : int
+        The new one.
+    stack : StackClassifier or StackRegressor
+        The new one, fitted.
+    held_out : HeldOut
+        Rows the new version never saw, and its predictions.
+    frame : DataFrame
+        The features of those rows.
+    metric : Metric
+    table : str
+        Digest of the rows and their division; a champion of another one may have seen these rows.
+    seed : int
+
+    Raises
+    ------
+    TrackingError
+        If the registry cannot be asked or changed. A champion that cannot be loaded or scored
+        raises nothing: the new version is its challenger, and the reason says why.
+    """
+    present = champion(store, name)
+    standing = (
+        Standing(CHAMPION, f"version {version} of '{name}' is the champion: there was none before")
+        if present is None
+        else _against(store, present, version, stack, held_out, frame, metric, table, seed)
+    )
+    if standing.alias == CHAMPION:
+        promote_version(store, name, version)
+    else:
+        set_alias(store, name, "challenger", version)
+    return standing
+
+
+def promote(
+    name: str, version: int, *, tracking_uri: str | None = None, folder: Path | None = None
+) -> ModelVersion:
+    """Make a version the champion by hand; the one before keeps the alias ``previous``.
+
+    Raises
+    ------
+    TrackingError
+        If store, name or version is unknown; the message lists what there is.
+    """
+    return promote_version(connect(tracking_uri, folder=folder, create=False), name, version)
+
+
+def _against(
+    store: Store,
+    present: ModelVersion,
+    version: int,
+    stack: Stack,
+    held_out: HeldOut,
+    frame: pd.DataFrame,
+    metric: Metric,
+    table: str,
+    seed: int,
+) -> Standing:
+    who = f"the champion (version {present.version})"
+    try:
+        theirs = load_model(f"models:/{present.name}/{present.version}", store=store)
+        _same_target(theirs, stack)
+        prediction = shown(theirs, frame)
+    except StackmlError as error:
+        reason = str(error).splitlines()[0].split("; ")[0]
+        return Standing(
+            CHALLENGER,
+            f"version {version} is a challenger: {who} cannot be scored on these rows ({reason}); "
+            f"to prefer the new one: stackml promote {present.name} {version}",
+            present.version,
+        )
+    found = paired_difference(
+        metric,
+        held_out.y,
+        held_out.predictions[STACK],
+        prediction,
+        groups=held_out.unit,
+        n_resamples=RESAMPLES,
+        seed=seed,
+    )
+    clean = bool(table) and present.tags.get(TABLE_TAG) == table
+    seen = (
+        ""
+        if clean
+        else f"; version {present.version} was trained on other rows and may have seen some of these"
+    )
+    if found.a_is_better:
+        alias, said = CHAMPION, f"is the champion: it beats version {present.version}"
+    else:
+        alias = CHALLENGER
+        said = f"is a challenger: it {'does worse than' if found.b_is_better else 'does not beat'} {who}"
+    reason = f"version {version} {said} on the same held-out rows: {told(metric.name, found)}{seen}"
+    return Standing(alias, reason, present.version, found)
+
+
+def _same_target(theirs: Stack, ours: Stack) -> None:
+    if type(theirs) is not type(ours):
+        raise StackmlError(f"it is a {type(theirs).__name__}")
+    if isinstance(theirs, StackRegressor) or isinstance(ours, StackRegressor):
+        return
+    found, wanted = theirs.classes_.tolist(), ours.classes_.tolist()
+    if found != wanted:
+        raise StackmlError(f"its classes are {found}, not {wanted}")
