@@ -7,7 +7,7 @@
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING, Any
 
-from stackml.foundation import threads as _threads  # sets the OpenMP wait policy before any library loads
+from stackml.foundation.threads import let_idle_threads_sleep as _let_idle_threads_sleep
 
 if TYPE_CHECKING:
     from stackml.stack.estimators import StackClassifier as StackClassifier
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from stackml.tables.schema import Overrides as Overrides
 
 __version__ = "0.1.0"
+
+_let_idle_threads_sleep()  # read once, when a library with OpenMP loads: so before any of them
 
 # Names of the front door and the rooms they live in; a room is entered when it is first used.
 _ROOMS = {

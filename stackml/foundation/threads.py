@@ -1,8 +1,8 @@
 """Threads: one place that says how many, and that idle OpenMP threads sleep.
 
 An OpenMP team that spins while it waits makes small fits tens of times slower on a busy
-machine, and the policy is read once, when the library loads. `stackml/__init__.py` imports
-this module before anything that brings OpenMP.
+machine, and the policy is read once, when the library loads. `stackml/__init__.py` asks for it
+before anything brings OpenMP.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+def let_idle_threads_sleep() -> None:
+    """Ask OpenMP teams to sleep while they wait, unless the user asked for something else."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def available_cores() -> int:

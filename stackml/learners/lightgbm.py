@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 import numpy.typing as npt
 
+from stackml.features.native import CATEGORY, NativeView, learn_native_view
 from stackml.foundation.errors import StorageError
 from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Rows
 from stackml.learners.boosting import (
@@ -25,7 +26,6 @@ from stackml.learners.boosting import (
     training_rows,
 )
 from stackml.learners.lightgbm_text import END, check_model_text
-from stackml.learners.native import CATEGORY, native_matrix
 from stackml.storage.state import State
 from stackml.tables.table import Table
 from stackml.tables.target import Target
@@ -63,6 +63,8 @@ class LightGBMLearner(Learner):
         Columns of at most so many categories are split one against the rest.
     min_data_per_group : int
         Least rows a category needs to be sorted on its own.
+    most_levels : int
+        Categories of more values are read by how common a value is.
     max_bin : int
         Most bins of a column; learners that share it share the bins.
     max_rounds : int
@@ -83,10 +85,11 @@ class LightGBMLearner(Learner):
     lambda_l1: float = 0.0
     lambda_l2: float = 1.0
     extra_trees: bool = False
-    cat_smooth: float = 10.0
-    cat_l2: float = 10.0
+    cat_smooth: float = 50.0
+    cat_l2: float = 50.0
     max_cat_to_onehot: int = 4
     min_data_per_group: int = 100
+    most_levels: int = 10_000
     max_bin: int = 255
     max_rounds: int = 2000
     patience: int | None = None
@@ -101,30 +104,31 @@ class LightGBMLearner(Learner):
 
     @property
     def prepare_key(self) -> tuple[Any, ...]:
-        """All LightGBM learners of one `max_bin` share one binned table."""
-        return (self.kind, self.max_bin)
+        """All LightGBM learners of the same bins share one binned table."""
+        return (self.kind, self.most_levels, self.max_bin)
 
-    def prepare(self, table: Table, rows: Rows | None = None) -> Any:
-        """Return the table binned once, as a ``lightgbm.Dataset`` without label.
+    def prepare(self, table: Table, rows: Rows | None = None) -> BinnedTable:
+        """Return the table binned once.
 
         Raises
         ------
         SchemaError
             If the table has neither numbers nor categories.
         """
-        matrix, types = native_matrix(table)
-        categories = [i for i, kind in enumerate(types) if kind == CATEGORY]
+        view = learn_native_view(table, rows, self.most_levels)
+        matrix = view.matrix(table)
+        categories = [i for i, kind in enumerate(view.types(table.schema)) if kind == CATEGORY]
         with _BUILDING:
             if rows is None:
-                return _binned(matrix, categories, self.max_bin, None)
+                return BinnedTable(view, _binned(matrix, categories, self.max_bin, None))
             past = _binned(matrix[np.sort(rows)], categories, self.max_bin, None)
             full = _binned(matrix, categories, self.max_bin, past)
             full.reference = None  # the bins are copied; let go of the past's rows
-            return full
+            return BinnedTable(view, full)
 
     def fit(
         self,
-        prepared: Any,
+        prepared: BinnedTable,
         target: Target,
         rows: Rows,
         stop_rows: Rows | None,
@@ -144,9 +148,9 @@ class LightGBMLearner(Learner):
         rows = training_rows(target, rows, self.kind)
         stop_rows = None if patience.is_exact else rows_with_weight(target, stop_rows)
         outputs = Outputs.of(target, rows)
-        booster = lgb.Booster(self._settings(target, seed), _subset(prepared, outputs, target, rows))
+        booster = lgb.Booster(self._settings(target, seed), _subset(prepared.bins, outputs, target, rows))
         if stop_rows is not None:
-            booster.add_valid(_subset(prepared, outputs, target, stop_rows), "stop")
+            booster.add_valid(_subset(prepared.bins, outputs, target, stop_rows), "stop")
         goes_on = True
         while goes_on:
             is_exhausted = booster.update()
@@ -155,7 +159,9 @@ class LightGBMLearner(Learner):
             goes_on = not is_exhausted and patience.goes_on(score)
         kept = max(1, min(patience.kept, booster.current_iteration()))
         text = booster.model_to_string(num_iteration=kept)
-        return FittedLightGBM(text[: text.index(END)] + END, outputs, booster.num_feature(), kept)
+        return FittedLightGBM(
+            text[: text.index(END)] + END, prepared.view, outputs, booster.num_feature(), kept
+        )
 
     def _settings(self, target: Target, seed: int) -> dict[str, Any]:
         problem = target.problem
@@ -191,6 +197,22 @@ class LightGBMLearner(Learner):
         return expected_rounds(self.max_rounds, self.learning_rate) * n_outputs * a_round
 
 
+@dataclass(frozen=True, eq=False)
+class BinnedTable:
+    """A table binned once for all folds and variants.
+
+    Attributes
+    ----------
+    view : NativeView
+        How the table was read.
+    bins : lightgbm.Dataset
+        Of all rows, without label.
+    """
+
+    view: NativeView
+    bins: Any
+
+
 @final
 class FittedLightGBM(FittedLearner):
     """A LightGBM model, held as its text.
@@ -199,6 +221,7 @@ class FittedLightGBM(FittedLearner):
     ----------
     text : str
         The trees, without training parameters.
+    view : NativeView
     outputs : Outputs
     n_features : int
     rounds : int
@@ -206,8 +229,9 @@ class FittedLightGBM(FittedLearner):
 
     kind: ClassVar[str] = "lightgbm"
 
-    def __init__(self, text: str, outputs: Outputs, n_features: int, rounds: int) -> None:
+    def __init__(self, text: str, view: NativeView, outputs: Outputs, n_features: int, rounds: int) -> None:
         self._text = text
+        self._view = view
         self._outputs = outputs
         self._n_features = n_features
         self._rounds = rounds
@@ -226,7 +250,7 @@ class FittedLightGBM(FittedLearner):
         StorageError
             If the table has another number of columns.
         """
-        matrix, _ = native_matrix(table)
+        matrix = self._view.matrix(table)
         check_width(self._n_features, matrix.shape[1], self.kind)
         if table.n_rows == 0:
             return self._outputs.finish(np.empty(0), 0)
@@ -245,6 +269,7 @@ class FittedLightGBM(FittedLearner):
         """Return the model's text and how to read its outputs."""
         return {
             "model": self._text.encode("ascii"),
+            "view": self._view.to_state(),
             "outputs": self._outputs.to_state(),
             "n_features": self._n_features,
             "rounds": self._rounds,
@@ -266,7 +291,8 @@ class FittedLightGBM(FittedLearner):
         except UnicodeDecodeError as error:
             raise StorageError("lightgbm: the stored model is not text; the file is damaged") from error
         check_model_text(text, n_features, outputs.problem.n_outputs, _OBJECTIVES[outputs.problem.kind])
-        return cls(text, outputs, n_features, int(state["rounds"]))
+        view = NativeView.from_state(state["view"])
+        return cls(text, view, outputs, n_features, int(state["rounds"]))
 
 
 def _binned(matrix: npt.NDArray[np.float32], categories: list[int], max_bin: int, like: Any) -> Any:

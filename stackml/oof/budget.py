@@ -9,6 +9,7 @@ from stackml.oof.plan import FitTask
 
 RESERVE = 0.06  # of the limit, for combiner, calibration and assembly
 LEAST_RESERVE = 0.5
+EVEN_PARTS = 2.0
 
 
 class Clock:
@@ -45,9 +46,14 @@ class Clock:
         scale = self._taken / self._estimated if self._estimated else 1.0
         return scale * sum(task.cost for task in tasks) / min(n_jobs, max(1, len(tasks)))
 
-    def share(self, n_waiting: int, n_jobs: int) -> float | None:
-        """Return the seconds one of `n_waiting` tasks of a learner may use."""
-        if self.left is None:
+    def share(self, n_waiting: int, n_jobs: int, learners_left: int = 1) -> float | None:
+        """Return the seconds one of `n_waiting` tasks of a learner may use.
+
+        A learner may take twice an even part of what is left: most need less than theirs, and
+        none may starve the ones after it.
+        """
+        left = self.left
+        if left is None:
             return None
-        turns = -(-n_waiting // n_jobs)
-        return max(0.0, self.left / max(1, turns))
+        turns = max(1, -(-n_waiting // n_jobs))
+        return max(0.0, left * min(1.0, EVEN_PARTS / learners_left) / turns)

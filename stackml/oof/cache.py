@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from stackml.foundation.errors import StorageError
+from stackml.foundation.errors import StackmlWarning, StorageError
 from stackml.learners.catalog import restore_learner
 from stackml.oof.fitting import FitOutcome
 from stackml.storage.archive import read_archive, write_archive
@@ -35,8 +36,15 @@ class TaskCache:
         self._trusted = trusted
         self.folder.mkdir(parents=True, exist_ok=True)
 
-    def get(self, digest: str) -> FitOutcome | None:
-        """Return the outcome of a task, or None where it was never finished."""
+    def get(self, digest: str, *, limited: bool) -> FitOutcome | None:
+        """Return the outcome of a task, or None where it was never finished.
+
+        Parameters
+        ----------
+        digest : str
+        limited : bool
+            Whether this run has a time limit too: only then will a fit do that a clock cut short.
+        """
         path = self._path(digest)
         if not path.is_file():
             return None
@@ -44,19 +52,27 @@ class TaskCache:
             state: Mapping[str, Any] = read_archive(path, kind=KIND)[1]
             model = restore_learner(state["learner"], state["model"], trusted=self._trusted)
             held_out = np.asarray(state["held_out"], dtype=np.float32)
-            return FitOutcome(model, held_out, float(state["seconds"]), cached=True)
-        except StorageError:
+            cut = bool(state["cut"])
+        except StorageError as error:
+            warnings.warn(f"a finished fit cannot be taken up again: {error}", StackmlWarning, stacklevel=2)
             return None
+        if cut and not limited:
+            return None
+        return FitOutcome(model, held_out, float(state["seconds"]), cached=True, cut=cut)
 
     def put(self, digest: str, outcome: FitOutcome) -> None:
-        """Keep the outcome of a task."""
+        """Keep the outcome of a task; one that cannot be stored is fitted again next time."""
         state: State = {
             "learner": outcome.model.kind,
             "model": outcome.model.to_state(),
             "held_out": outcome.held_out,
             "seconds": outcome.seconds,
+            "cut": outcome.cut,
         }
-        write_archive(self._path(digest), kind=KIND, state=state, manifest={}, compress=False)
+        try:
+            write_archive(self._path(digest), kind=KIND, state=state, manifest={}, compress=False)
+        except StorageError as error:
+            warnings.warn(f"a finished fit could not be kept: {error}", StackmlWarning, stacklevel=2)
 
     def _path(self, digest: str) -> Path:
         return self.folder / f"{digest}.fit"

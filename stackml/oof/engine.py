@@ -107,7 +107,7 @@ class Engine:
         if self.cache is None:
             return fit_task(task, shared.get(task), job, seconds)
         key = task.digest(job_digest)
-        found = self.cache.get(key)
+        found = self.cache.get(key, limited=self.clock.limit is not None)
         if found is not None:
             return found
         outcome = fit_task(task, shared.get(task), job, seconds)
@@ -130,7 +130,7 @@ class Engine:
         return False
 
     def _seconds_for(self, task: FitTask, board: _Board, job: Job) -> float | None:
-        share = self.clock.share(board.n_waiting(task.name) + 1, self.n_jobs)
+        share = self.clock.share(board.n_waiting(task.name) + 1, self.n_jobs, board.learners_left(task.name))
         if share is None or job.folds.exchangeable or task.fold == ALL_ROWS:
             return share
         return share / 2  # the refit on all rows comes after the folds
@@ -190,6 +190,9 @@ class _Board:
 
     def n_waiting(self, name: str) -> int:
         return sum(task.name == name for task in self.waiting)
+
+    def learners_left(self, name: str) -> int:
+        return len({task.name for task in self.waiting if task.name not in self.stopped} | {name})
 
 
 def _refitted(run: LearnerRun, board: _Board) -> LearnerRun:

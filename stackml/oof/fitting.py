@@ -14,6 +14,7 @@ from stackml.oof.plan import ALL_ROWS, FitTask, Job
 from stackml.splitting.holdout import holdout_split
 
 STOP_SHARE = 0.15
+NEAR_LIMIT = 0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,12 +30,15 @@ class FitOutcome:
         Wall-clock seconds of fit and prediction.
     cached : bool
         Whether it was read from the cache.
+    cut : bool
+        Whether the clock ended it, so that with more time it might be another.
     """
 
     model: FittedLearner
     held_out: Prediction
     seconds: float
     cached: bool = False
+    cut: bool = False
 
 
 def fit_task(task: FitTask, prepared: Any, job: Job, seconds: float | None) -> FitOutcome:
@@ -43,13 +47,14 @@ def fit_task(task: FitTask, prepared: Any, job: Job, seconds: float | None) -> F
     rows, stop_rows = fit_rows(task, job)
     budget = Budget(seconds, task.rounds)
     model = task.learner.fit(prepared, job.target, rows, stop_rows, budget, task.seed)
+    cut = seconds is not None and task.rounds is None and perf_counter() - start >= NEAR_LIMIT * seconds
     if task.fold == ALL_ROWS:
         n_outputs = task.learner.n_outputs(job.target.problem)
         held_out = np.empty((0, n_outputs), dtype=np.float32)
     else:
         held_out = model.predict(job.table.take(job.folds.folds[task.fold].held_out))
         _check(held_out, task)
-    return FitOutcome(model, held_out, perf_counter() - start)
+    return FitOutcome(model, held_out, perf_counter() - start, cut=cut)
 
 
 def fit_rows(task: FitTask, job: Job) -> tuple[Rows, Rows | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,12 +94,12 @@ def checked_jobs(n_jobs: Any) -> int:
     return resolve_jobs(None if n_jobs is None else int(n_jobs))
 
 
-def opened_cache(folder: str | Path | None) -> TaskCache | None:
+def opened_cache(folder: str | Path | None, trusted: Sequence[str] = ()) -> TaskCache | None:
     """Return the cache in a folder, which is made where it is absent."""
     if folder is None:
         return None
     try:
-        return TaskCache(Path(folder))
+        return TaskCache(Path(folder), tuple(trusted))
     except OSError as error:
         raise ParameterError(
             f"cache_dir='{folder}' cannot be used as a folder ({error.strerror}); give one you can write to"

@@ -2,316 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from time import perf_counter
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import ClassifierMixin, RegressorMixin
 
-from stackml.combiners.catalog import make_combiner
-from stackml.foundation.errors import DataError, ParameterError
-from stackml.foundation.progress import Listener, silent
-from stackml.foundation.progress_bar import progress_bar
-from stackml.learners.catalog import resolve_learners
-from stackml.metrics.catalog import default_metric, get_metric
-from stackml.oof.budget import Clock
-from stackml.oof.engine import Engine
-from stackml.stack.arguments import (
-    checked_jobs,
-    checked_limit,
-    checked_plan,
-    checked_seed,
-    has_names,
-    named_columns,
-    opened_cache,
-)
-from stackml.stack.building import Built, build
-from stackml.stack.changing import with_learner, without_learner
-from stackml.stack.file import write_stack
-from stackml.stack.fitted import FittedStack, Member
-from stackml.stack.inputs import EncodedTarget, assemble_target, classification_target, regression_target
-from stackml.stack.leaderboard import leaderboard, oof_frame, plain_rows, plan_record, replayed
-from stackml.stack.recipe import Recipe, checked_folds
-from stackml.tables.reading import to_frame
-from stackml.tables.schema import Overrides
-from stackml.tables.table import Table
-from stackml.tables.target import Problem
+from stackml.stack.estimator import BaseStack
+from stackml.stack.inputs import EncodedTarget, classification_target, regression_target
 
 
-class _Stack(TransformerMixin, BaseEstimator):
-    """What both estimators share; the public classes say what is predicted."""
-
-    fitted_: FittedStack
-    _built: Built | None
-    _classes: npt.NDArray[Any]
-
-    def __init__(
-        self,
-        learners: str | Sequence[Any] = "balanced",
-        combiner: Any = "auto",
-        *,
-        metric: str | None = None,
-        layers: int = 1,
-        folds: Any = 5,
-        passthrough: bool = False,
-        calibration: str = "auto",
-        schema: Overrides | Mapping[str, Any] | None = None,
-        embargo: float = 0.0,
-        strict: bool = False,
-        time_limit: float | None = None,
-        cache_dir: str | Path | None = None,
-        plan: Mapping[str, Any] | None = None,
-        n_jobs: int | None = None,
-        random_state: Any = 0,
-        verbose: int | Listener = 0,
-    ) -> None:
-        self.learners = learners
-        self.combiner = combiner
-        self.metric = metric
-        self.layers = layers
-        self.folds = folds
-        self.passthrough = passthrough
-        self.calibration = calibration
-        self.schema = schema
-        self.embargo = embargo
-        self.strict = strict
-        self.time_limit = time_limit
-        self.cache_dir = cache_dir
-        self.plan = plan
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.categorical = True
-        tags.input_tags.string = True
-        tags.transformer_tags.preserves_dtype = []  # meta-features are float32 whatever came in
-        return tags
-
-    def fit(self, X: Any, y: Any, groups: Any = None, time: Any = None, sample_weight: Any = None) -> Self:
-        """Fit learners out of fold, then combiner and calibrator on what they predicted.
-
-        Parameters
-        ----------
-        X : pandas, polars or Arrow table, or array-like, of shape (n_rows, n_columns)
-            Numbers, categories, dates; missing values are welcome.
-        y : array-like of shape (n_rows,)
-        groups : array-like of shape (n_rows,) or str, optional
-            Rows of one group never stand on both sides of a fold. A name takes that column of
-            `X`, which learners then do not read.
-        time : array-like of shape (n_rows,) or str, optional
-            Numbers or dates; folds learn from the past alone. A name takes that column of `X`,
-            which learners then do not read.
-        sample_weight : array-like of shape (n_rows,) or str, optional
-            Non-negative weights, used in every fold, in the combiner and in scores. A name takes
-            that column of `X`, which learners then do not read.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        DataError
-            If rows, columns or target cannot be used; the message says where and what to do.
-        SplitError
-            If the rows cannot be divided into folds.
-        FitError
-            If every learner failed.
-        ParameterError
-            If a parameter has no meaning.
-        """
-        started = perf_counter()
-        if y is None:
-            raise ValueError(
-                f"This {type(self).__name__} estimator requires y to be passed, but the target y is None"
-            )
-        frame = to_frame(X)
-        if len(frame) < 2:
-            raise DataError(
-                "X has 1 sample (n_samples = 1); folds need at least 2 rows, and learning many more"
-            )
-        overrides, beside = named_columns(
-            frame, Overrides.of(self.schema), {"group": groups, "time": time, "weight": sample_weight}
-        )
-        encoded = self._encode_target(y, len(frame))
-        recipe = self._recipe(encoded.problem)
-        target = assemble_target(encoded, len(frame), beside["group"], beside["time"], beside["weight"])
-        table = Table.learn(frame, overrides)
-        with self._listener() as listener:
-            engine = self._engine(listener, started)
-            built = build(table, target, encoded.classes.tolist(), recipe, engine)
-        self.n_features_in_ = frame.shape[1]
-        if has_names(X):
-            self.feature_names_in_ = np.asarray(frame.columns, dtype=object)
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
-        self._classes = encoded.classes
-        self._index = frame.index
-        self._take(built)
-        return self
-
-    def transform(self, X: Any) -> npt.NDArray[np.float32]:
-        """Return the meta-features: every learner's prediction.
-
-        Parameters
-        ----------
-        X : table or array-like of shape (n_rows, n_columns)
-
-        Returns
-        -------
-        float32 ndarray of shape (n_rows, n_meta_features)
-            Columns as in ``get_feature_names_out``.
-        """
-        table = self._table(X)
-        return self.fitted_.meta_features(table, n_jobs=checked_jobs(self.n_jobs)).values
-
-    def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
-        """Return the names of the meta-features that `transform` returns."""
-        check_is_fitted(self, "fitted_")
-        members = self.fitted_.layers[-1].members
-        names = [m.name if m.width == 1 else f"{m.name}_{i}" for m in members for i in range(m.width)]
-        return np.asarray(names, dtype=object)
-
-    @property
-    def learners_(self) -> dict[str, Member]:
-        """Fitted learners of the last layer by name."""
-        check_is_fitted(self, "fitted_")
-        return {member.name: member for member in self.fitted_.layers[-1].members}
-
-    def add_learner(self, learner: Any, name: str | None = None) -> Self:
-        """Fit one more learner; no other is fitted again, the combiner is chosen anew.
-
-        Parameters
-        ----------
-        learner : str, (name, estimator) pair, or Learner
-        name : str, optional
-            Name in the stack; the catalog name by default.
-
-        Raises
-        ------
-        ParameterError
-            If the name is taken, or the stack was loaded from a file and has no training rows.
-        """
-        built = self._changeable("add_learner")
-        spec = (name, learner) if name is not None else learner
-        (found,) = resolve_learners([spec], built.target.problem)
-        with self._listener() as listener:
-            self._take(with_learner(built, self._classes.tolist(), found, self._engine(listener)))
-        return self
-
-    def drop_learner(self, name: str) -> Self:
-        """Remove a learner; nothing is fitted again but the combiner.
-
-        Raises
-        ------
-        ParameterError
-            If there is no such learner, it is the last one, or the stack was loaded from a file.
-        """
-        built = self._changeable("drop_learner")
-        with self._listener() as listener:
-            self._take(without_learner(built, self._classes.tolist(), name, self._engine(listener)))
-        return self
-
-    def compact(self) -> Self:
-        """Let go of learners the combiner does not use, and of the training rows.
-
-        Predictions do not change; `transform` returns the columns that are left.
-        """
-        check_is_fitted(self, "fitted_")
-        self.fitted_ = self.fitted_.compacted()
-        self._built = None
-        return self
-
-    def save(self, path: str | Path) -> Path:
-        """Write the stack to one file, without pickle and without the training rows.
-
-        Returns
-        -------
-        Path
-            Of the file written.
-        """
-        check_is_fitted(self, "fitted_")
-        return write_stack(path, self.fitted_, estimator=type(self).__name__)
-
-    # What follows is between the estimator and the rooms below.
-
-    def _encode_target(self, y: Any, n_rows: int) -> EncodedTarget:
-        raise NotImplementedError
-
-    def _recipe(self, problem: Problem) -> Recipe:
-        metric = default_metric(problem.kind).name if self.metric is None else self.metric
-        get_metric(metric, problem.kind)
-        plan = checked_plan(self.plan)
-        recipe = Recipe(
-            learners=tuple(resolve_learners(self.learners, problem)),
-            combiner=None if self.combiner == "auto" else make_combiner(self.combiner),
-            metric=metric,
-            layers=self.layers,
-            folds=checked_folds(self.folds),
-            passthrough=bool(self.passthrough),
-            calibration=self.calibration,
-            strict=bool(self.strict),
-            embargo=self.embargo,
-            seed=checked_seed(self.random_state),
-        )
-        return recipe if plan is None else replayed(recipe, plan)
-
-    def _engine(self, listener: Listener, started: float | None = None) -> Engine:
-        limit = checked_limit(self.time_limit)
-        clock = Clock(None if self.plan is not None else limit, started)
-        return Engine(checked_jobs(self.n_jobs), clock, opened_cache(self.cache_dir), listener)
-
-    @contextmanager
-    def _listener(self) -> Iterator[Listener]:
-        if callable(self.verbose):
-            yield self.verbose
-        elif self.verbose:
-            with progress_bar() as listener:
-                yield listener
-        else:
-            yield silent
-
-    def _take(self, built: Built) -> None:
-        self._built = built
-        self.leaderboard_ = leaderboard(built)
-        self.plan_ = plan_record(built)
-        self.oof_ = oof_frame(built, self._index)
-        card = {"leaderboard": plain_rows(self.leaderboard_), "plan": self.plan_}
-        card["combiners"] = built.combined.choice.to_state()
-        card["calibration"] = built.combined.calibration.to_state()
-        card["metric"] = built.recipe.metric
-        self.fitted_ = built.stack.with_card(card)
-
-    def _changeable(self, what: str) -> Built:
-        check_is_fitted(self, "fitted_")
-        if self._built is None:
-            raise ParameterError(
-                f"{what} needs the rows the stack was fitted on, and a stack that was loaded or compacted "
-                "does not keep them; fit it again in this process"
-            )
-        return self._built
-
-    def _table(self, X: Any) -> Table:
-        check_is_fitted(self, "fitted_")
-        return Table.of(X, self.fitted_.schema)
-
-    def _predict_outputs(self, X: Any) -> npt.NDArray[np.float64]:
-        table = self._table(X)
-        return self.fitted_.predict(table, n_jobs=checked_jobs(self.n_jobs))
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "fitted_")
-
-
-class StackClassifier(ClassifierMixin, _Stack):
+class StackClassifier(ClassifierMixin, BaseStack):
     """Stacking ensemble for two or more classes.
 
     Learners are trained under cross-validation; a combiner is fitted on their out-of-fold
@@ -347,6 +48,9 @@ class StackClassifier(ClassifierMixin, _Stack):
     cache_dir : path, optional
         Where finished fits are kept; an interrupted `fit` with the same rows and parameters
         resumes from there.
+    trusted : sequence of str, default=()
+        Types of your own scikit-learn learners that may be read back from `cache_dir`; without
+        them such a learner is fitted again, with a warning that names them.
     plan : mapping, optional
         A recorded ``plan_`` to repeat exactly, without its clock.
     n_jobs : int, optional
@@ -398,7 +102,7 @@ class StackClassifier(ClassifierMixin, _Stack):
         return classification_target(y, n_rows)
 
 
-class StackRegressor(RegressorMixin, _Stack):
+class StackRegressor(RegressorMixin, BaseStack):
     """Stacking ensemble for a number; parameters and attributes as in `StackClassifier`.
 
     `metric` is the root mean squared error by default; `calibration` has no effect.

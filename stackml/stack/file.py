@@ -34,6 +34,8 @@ def write_stack(path: str | Path, stack: FittedStack, *, estimator: str) -> Path
         If the stack holds something a file cannot, or the file cannot be written.
     """
     path = Path(path)
+    if not path.parent.is_dir():
+        raise StorageError(f"{path}: there is no folder '{path.parent}'; make it first")
     manifest = {
         "estimator": estimator,
         "problem": stack.problem.kind,

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from stackml.combiners.weighted import FittedWeights
 from stackml.stack import StackClassifier, StackRegressor
 from stackml.workflow.models import Problem
 from stackml.workflow.rows import Rows
@@ -19,6 +20,31 @@ MEAN = "plain mean"
 
 Stack = StackClassifier | StackRegressor
 FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Makeup:
+    """What a stack is made of, as far as a comparison with its parts must know it.
+
+    Attributes
+    ----------
+    n_learners : int
+        Learners that predict the target.
+    combiner : str
+        Kind of the combiner.
+    chosen : bool
+        Whether nested cross-validation chose the combiner among several.
+    calibrated : bool
+    same_as : str or None
+        ``"plain mean"`` or the learner that the stack is before calibration; None where it is
+        a combination of its own.
+    """
+
+    n_learners: int = 2
+    combiner: str = ""
+    chosen: bool = False
+    calibrated: bool = False
+    same_as: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +66,7 @@ class HeldOut:
     best : str or None
         The learner that was best out of fold, known before these rows were looked at.
     notes : tuple of str
+    makeup : Makeup
     """
 
     problem: Problem
@@ -49,6 +76,7 @@ class HeldOut:
     predictions: Mapping[str, FloatArray]
     best: str | None
     notes: tuple[str, ...] = ()
+    makeup: Makeup = Makeup()
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a held-out row: ``row``, ``unit``, ``y`` and one column a prediction.
@@ -93,6 +121,7 @@ def predict_held_out(stack: Stack, rows: Rows, numbers: npt.NDArray[np.int64]) -
         predictions=predictions,
         best=best_learner(stack.leaderboard_),
         notes=notes,
+        makeup=makeup_of(stack),
     )
 
 
@@ -121,6 +150,25 @@ def best_learner(board: pd.DataFrame) -> str | None:
     if learners.empty:
         return None
     return str(learners[learners["layer"] == learners["layer"].max()]["name"].iloc[0])
+
+
+def makeup_of(stack: Stack) -> Makeup:
+    """Return what a stack that was not compacted is made of."""
+    fitted = stack.fitted_
+    predictors = [name for name, member in stack.learners_.items() if member.output_kind != "score"]
+    shares = fitted.combiner.weights() if isinstance(fitted.combiner, FittedWeights) else {}
+    same_as: str | None = None
+    if len(shares) == 1:
+        (same_as,) = shares
+    elif fitted.combiner.kind == "mean":
+        same_as = MEAN
+    return Makeup(
+        n_learners=len(predictors),
+        combiner=fitted.combiner.kind,
+        chosen=len(fitted.card.get("combiners", {}).get("rows", ())) > 1,
+        calibrated=fitted.calibrator.kind != "none",
+        same_as=same_as,
+    )
 
 
 def _of_learners(stack: Stack, frame: pd.DataFrame, problem: Problem) -> dict[str, FloatArray]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from stackml.combiners.catalog import make_combiner
+from stackml.foundation.digest import digest
 from stackml.foundation.errors import MissingExtraError, near_miss
 from stackml.learners.base import Learner
 from stackml.learners.catalog import LEARNERS, PRESETS, make_learner
@@ -203,8 +205,11 @@ class TrackingSpec(_Part):
         False trains and stores the stack without MLflow.
     uri : str, optional
         Of the tracking store; ``sqlite:///mlflow.db`` of the project's folder by default.
-    experiment, registered_model : str, optional
+    experiment : str, optional
         The pipeline's name by default.
+    registered_model : str, optional
+        One name for the models of every table. By default models of the pipeline's default table
+        bear the pipeline's name, those of another table ``PIPELINE-TABLE``.
     """
 
     enabled: bool = True
@@ -219,7 +224,7 @@ class PipelineSpec(_Part):
     Attributes
     ----------
     name : str
-        Letters, digits, ``_`` and ``-``; names folders, experiment and registered model.
+        Letters, digits, ``_`` and ``-``; names folders, experiment and registered models.
     description : str
     dataset : str
         The table trained on unless another is asked for.
@@ -266,10 +271,15 @@ class PipelineSpec(_Part):
         """Name of the MLflow experiment."""
         return self.tracking.experiment or self.name
 
-    @property
-    def registered_model(self) -> str:
-        """Name of the registered model."""
-        return self.tracking.registered_model or self.name
+    def registered_as(self, dataset: str) -> str:
+        """Return the name a model trained on one of the tables is registered under.
+
+        The champion of the plain pipeline's name always reads the default table's columns.
+        """
+        if self.tracking.registered_model or dataset == self.dataset:
+            return self.tracking.registered_model or self.name
+        plain = re.sub(r"[^A-Za-z0-9_-]+", "-", dataset).strip("-")
+        return f"{self.name}-{plain or digest(dataset)[:8]}"
 
     @property
     def tables(self) -> tuple[str, ...]:

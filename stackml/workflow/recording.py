@@ -70,9 +70,10 @@ def record(
         store.client.log_artifact(logged.run_id, str(result.stack_path.parent / HELD_OUT_FILE))
     assert logged.version is not None
     metric = get_metric(spec.primary_metric)
+    name = spec.registered_as(result.dataset)
     standing = decide(
         store,
-        spec.registered_model,
+        name,
         logged.version,
         result.stack,
         held_out,
@@ -85,7 +86,7 @@ def record(
     return Recorded(
         run_id=logged.run_id,
         model_uri=logged.model_uri,
-        registered_name=spec.registered_model,
+        registered_name=name,
         version=logged.version,
         alias=standing.alias,
         tracking_uri=store.tracking_uri,
@@ -114,7 +115,7 @@ def _record(
     return TrainingRecord(
         pipeline=spec.name,
         stack=result.stack,
-        params={"dataset": result.dataset, **spec.model_dump(mode="json", exclude={"datasets", "dataset"})},
+        params=_params(result),
         metrics=dict(_scores(result)),
         datasets=uses,
         oof=oof,
@@ -122,8 +123,15 @@ def _record(
         input_example=frame.head(EXAMPLE_ROWS),
         tags={TABLE_TAG: table, METRIC_TAG: spec.primary_metric, "stackml.dataset": result.dataset},
         run_name=f"{spec.name}-{result.stack_path.parent.name}",
-        register_as=spec.registered_model,
+        register_as=spec.registered_as(result.dataset),
     )
+
+
+def _params(result: TrainingResult) -> dict[str, Any]:
+    spec = result.spec
+    params = spec.model_dump(mode="json", exclude={"datasets", "dataset"})
+    params["stack"]["metric"] = spec.primary_metric  # null in the spec stands for the first of `metrics`
+    return {"dataset": result.dataset, **params}
 
 
 def _scores(result: TrainingResult) -> Iterator[tuple[str, Score]]:

@@ -28,6 +28,8 @@ def test_links_lead_somewhere(page):
 
 
 def test_the_make_targets_it_names_exist():
-    targets = re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    targets = re.findall(
+        r"^([a-z-]+):", (PROJECT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
     for target in re.findall(r"\bmake ([a-z-]+)", README):
         assert target in targets

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import xgboost as xgb
 
+from stackml.features.native import learn_native_view
 from stackml.foundation.errors import StorageError
 from stackml.learners import xgboost_trees
 from stackml.learners.base import Budget
-from stackml.learners.native import native_matrix
 from stackml.learners.ubjson import read_ubjson
 from stackml.learners.xgboost import FittedXGBoost, XGBoostLearner
 from stackml.tables.table import Table
@@ -42,7 +42,8 @@ def test_prediction_in_place_equals_prediction_through_a_matrix(table, target):
     codes = table.codes.copy()
     codes[:50], codes[50:100] = -2, -1
     strange = Table(table.schema, table.numbers, codes)
-    matrix, types = native_matrix(strange)
+    view = learn_native_view(table, None, XGBoostLearner().most_levels)
+    matrix, types = view.matrix(strange), view.types(strange.schema)
     slow = xgb.Booster(model_file=bytearray(fitted.to_state()["model"])).predict(
         xgb.DMatrix(matrix, feature_types=list(types), enable_categorical=True)
     )
@@ -135,3 +136,19 @@ def test_a_model_of_another_problem_is_refused(table, target):
     other = {"problem": "regression", "n_classes": 0, "offset": 0.0, "scale": 1.0}
     with pytest.raises(StorageError, match="objective is 'binary:logistic' where 'reg:squarederror'"):
         FittedXGBoost.from_state(state | {"outputs": other})
+
+
+def test_a_category_of_very_many_values_is_read_by_how_common_a_value_is():
+    rng = np.random.default_rng(0)
+    shop = rng.choice([f"s{i}" for i in range(300)], 900)
+    rows = pd.DataFrame({"shop": shop, "kind": rng.choice(list("abc"), 900), "x": rng.normal(size=900)})
+    wide = Table.learn(rows)
+    view = learn_native_view(wide, np.arange(450), 100)
+    assert view.types(wide.schema) == ("q", "q", "c")
+    shares = view.matrix(wide)[:, 1]
+    counts = pd.Series(shop[:450]).value_counts()
+    common, rare = counts.index[0], counts.index[-1]
+    assert np.exp(shares[shop == common][0]) * 451 == pytest.approx(counts[common] + 1, rel=1e-5)
+    assert shares[shop == common][0] > shares[shop == rare][0]
+    unseen = Table.of(rows.assign(shop="never"), wide.schema)
+    assert np.exp(view.matrix(unseen)[0, 1]) * 451 == pytest.approx(1, rel=1e-5)

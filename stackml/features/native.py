@@ -1,0 +1,109 @@
+"""The table as one float32 matrix, the form gradient boosters read natively.
+
+A category with very many values is a trap for a booster: the statistics of rare values are
+noise that a split can exploit. Such a column is read as how common its value is instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stackml.features.frequency import Frequencies, learn_frequencies
+from stackml.features.levels import level_counts
+from stackml.foundation.errors import SchemaError
+from stackml.storage.state import State
+from stackml.tables.schema import Schema
+from stackml.tables.table import Table
+
+NUMBER = "q"
+CATEGORY = "c"
+
+
+@dataclass(frozen=True, eq=False)
+class NativeView:
+    """Numbers and codes side by side; some categories as the logarithm of their share.
+
+    Attributes
+    ----------
+    frequencies : Frequencies
+        Columns of the code block read by their share, and the shares learned.
+    """
+
+    frequencies: Frequencies
+
+    def types(self, schema: Schema) -> tuple[str, ...]:
+        """Return ``"q"`` (quantity) or ``"c"`` (category) for each column of the matrix.
+
+        Ordered categories are quantities: their codes follow the order.
+        """
+        codes = (
+            NUMBER if column.ordered or position in self.frequencies.columns else CATEGORY
+            for position, column in enumerate(schema.categories)
+        )
+        return (NUMBER,) * len(schema.number_slots) + tuple(codes)
+
+    def matrix(self, table: Table) -> npt.NDArray[np.float32]:
+        """Return float32 of shape (n_rows, n_features), C order.
+
+        NaN where a number is missing, and where a category is missing or unseen. It is the
+        table's own block where there are no categories: never write into it.
+
+        Raises
+        ------
+        SchemaError
+            If the table has neither numbers nor categories.
+        """
+        if table.n_features == 0:
+            raise SchemaError(
+                "boosters read numbers and categories, and the table has neither; "
+                "add such a column, or a step that makes numbers of the text columns"
+            )
+        if table.codes.shape[1] == 0:
+            return np.ascontiguousarray(table.numbers, dtype=np.float32)
+        n_slots = table.numbers.shape[1]
+        matrix = np.empty((table.n_rows, table.n_features), dtype=np.float32)
+        matrix[:, :n_slots] = table.numbers
+        matrix[:, n_slots:] = table.codes
+        codes = matrix[:, n_slots:]
+        codes[codes < 0] = np.nan
+        if self.frequencies.columns:
+            at = [n_slots + column for column in self.frequencies.columns]
+            matrix[:, at] = self.frequencies.encode(table.codes)
+        return matrix
+
+    def to_state(self) -> State:
+        """Return the shares."""
+        return {"frequencies": self.frequencies.to_state()}
+
+    @staticmethod
+    def from_state(state: Mapping[str, Any]) -> NativeView:
+        """Rebuild the view."""
+        return NativeView(Frequencies.from_state(state["frequencies"]))
+
+
+def learn_native_view(
+    table: Table, rows: npt.NDArray[Any] | None = None, most_levels: int | None = None
+) -> NativeView:
+    """Return the view of a table, learned without the target.
+
+    Parameters
+    ----------
+    table : Table
+    rows : int64 ndarray, optional
+        Rows shares are learned from; all by default.
+    most_levels : int, optional
+        Unordered categories with more values than this are read by their share; None reads
+        every category as one.
+    """
+    counts = level_counts(table.schema)
+    many = [
+        position
+        for position, column in enumerate(table.schema.categories)
+        if most_levels is not None and not column.ordered and counts[position] > most_levels
+    ]
+    return NativeView(learn_frequencies(table.codes, many, counts, rows))

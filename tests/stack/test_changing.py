@@ -1,0 +1,208 @@
+"""Adding, dropping, compacting, replaying: only what must be fitted is fitted."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stackml.foundation.errors import FitError, ParameterError
+from stackml.learners.catalog import make_learner
+from stackml.stack import StackClassifier
+
+MADE = {"learners": ["logistic", "extra_trees"], "folds": 3, "combiner": "auto"}
+
+
+class Listener:
+    """Keeps what was fitted and what came from the cache."""
+
+    def __init__(self):
+        self.events = []
+
+    def __call__(self, event):
+        self.events.append(event)
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def of(self, kind):
+        return [event.message for event in self.events if event.kind == kind]
+
+
+def same_fit(one, other, rows):
+    pd.testing.assert_frame_equal(one.oof_, other.oof_, check_exact=True)
+    assert np.array_equal(one.predict_proba(rows), other.predict_proba(rows))
+    assert np.array_equal(one.transform(rows), other.transform(rows))
+    timeless = ["fit_seconds"]
+    pd.testing.assert_frame_equal(
+        one.leaderboard_.drop(columns=timeless), other.leaderboard_.drop(columns=timeless), check_exact=True
+    )
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_adding_fits_the_new_learner_alone(classifier, rows, binary, layers):
+    heard = Listener()
+    stack = classifier(**MADE, layers=layers, verbose=heard).fit(rows, binary)
+    heard.events.clear()
+    assert stack.add_learner("lightgbm") is stack
+    assert heard.of("task_done") == [f"lightgbm, fold {k}" for k in (1, 2, 3)]
+    assert stack.get_feature_names_out().tolist() == ["logistic", "extra_trees", "lightgbm"]
+
+
+@pytest.mark.parametrize("given", [{}, {"groups": np.arange(150) // 2}, {"time": np.arange(150)}], ids=str)
+def test_adding_gives_the_stack_fitted_with_it_from_the_start(classifier, rows, binary, given):
+    stack = classifier(**MADE).fit(rows, binary, **given).add_learner("lightgbm").add_learner("hbos")
+    whole = {**MADE, "learners": [*MADE["learners"], "lightgbm", "hbos"]}
+    same_fit(stack, classifier(**whole).fit(rows, binary, **given), rows)
+
+
+@pytest.mark.parametrize("dropped", ["logistic", "extra_trees", "lightgbm"])
+def test_dropping_fits_nothing_and_gives_the_stack_without_it(classifier, rows, three, dropped):
+    heard = Listener()
+    names = [*MADE["learners"], "lightgbm"]
+    stack = classifier(**{**MADE, "learners": names}, verbose=heard).fit(rows, three)
+    heard.events.clear()
+    assert stack.drop_learner(dropped) is stack
+    assert heard.of("task_done") == []
+    rest = [name for name in names if name != dropped]
+    same_fit(stack, classifier(**{**MADE, "learners": rest}).fit(rows, three), rows)
+
+
+def test_dropping_what_was_added_gives_the_stack_of_before(classifier, rows, binary):
+    before = classifier(**MADE).fit(rows, binary)
+    same_fit(classifier(**MADE).fit(rows, binary).add_learner("hbos").drop_learner("hbos"), before, rows)
+
+
+def test_names_are_unique_and_known(classifier, rows, binary):
+    stack = classifier(**MADE).fit(rows, binary)
+    want = stack.predict_proba(rows)
+    with pytest.raises(
+        ParameterError, match="has a learner 'logistic' already; give the new one another name"
+    ):
+        stack.add_learner("logistic")
+    with pytest.raises(
+        ParameterError, match=r"no learner 'logstic'; did you mean 'logistic'.*it has: logistic, extra"
+    ):
+        stack.drop_learner("logstic")
+    with pytest.raises(ParameterError, match="unknown learner 'lightgmb'; did you mean 'lightgbm'"):
+        stack.add_learner("lightgmb")
+    with pytest.raises(
+        FitError, match="'extra_trees' is the last learner of the stack; a stack needs at least one"
+    ):
+        stack.drop_learner("logistic").drop_learner("extra_trees")
+    assert list(stack.learners_) == ["extra_trees"]
+    other = stack.add_learner("logistic", name="second").add_learner(("third", "hbos"))
+    assert list(other.learners_) == ["extra_trees", "second", "third"]
+    assert not np.array_equal(other.predict_proba(rows), want)
+
+
+def test_a_learner_that_fails_to_be_added_leaves_the_stack_as_it_was(classifier, rows, binary):
+    from sklearn.base import BaseEstimator, ClassifierMixin
+
+    class Broken(ClassifierMixin, BaseEstimator):
+        def fit(self, X, y):
+            raise RuntimeError("no")
+
+        def predict(self, X):
+            return X[:, 0]
+
+    stack = classifier(**MADE).fit(rows, binary)
+    want = stack.predict_proba(rows)
+    with pytest.raises(FitError, match="no learner could be fitted: broken: RuntimeError: no"):
+        stack.add_learner(("broken", Broken()))
+    assert np.array_equal(stack.predict_proba(rows), want)
+    assert list(stack.learners_) == MADE["learners"]
+
+
+@pytest.mark.parametrize("combiner", ["single", "greedy", "simplex", "logistic", "auto"])
+def test_compacting_changes_no_bit_of_a_prediction(classifier, rows, three, combiner):
+    learners = ["logistic", "extra_trees", "lightgbm", "hbos"]
+    stack = classifier(learners=learners, combiner=combiner).fit(rows, three)
+    want, needed = stack.predict_proba(rows), set(stack.fitted_.combiner.learners)
+    assert stack.compact() is stack
+    assert np.array_equal(stack.predict_proba(rows), want)
+    assert set(stack.learners_) == needed
+    assert stack.transform(rows).shape[1] == len(stack.get_feature_names_out())
+    with pytest.raises(ParameterError, match="add_learner needs the rows the stack was fitted on"):
+        stack.add_learner("neighbors")
+
+
+ROUNDS = ["lightgbm", "xgboost", "extra_trees", "mlp", "logistic"]
+
+
+def replay(stack, rows, y, **given):
+    again = StackClassifier(**{**stack.get_params(), "plan": stack.plan_, **given})
+    return again.fit(rows, y)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_plan_repeats_a_fit(classifier, rows, binary, strict, layers):
+    stack = classifier(learners=ROUNDS, strict=strict, layers=layers).fit(rows, binary)
+    again = replay(stack, rows, binary)
+    assert np.array_equal(again.predict_proba(rows), stack.predict_proba(rows))
+    assert np.array_equal(again.oof_, stack.oof_)
+    assert without_seconds(again.plan_) == without_seconds(stack.plan_)
+
+
+def test_a_plan_repeats_a_fit_over_time(classifier, rows, binary):
+    stack = classifier(learners=ROUNDS, folds=3).fit(rows, binary, time=np.arange(150))
+    again = StackClassifier(**{**stack.get_params(), "plan": stack.plan_}).fit(
+        rows, binary, time=np.arange(150)
+    )
+    assert np.array_equal(again.predict_proba(rows), stack.predict_proba(rows))
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_plan_repeats_a_fit_whose_clock_ran_out(classifier, rows, binary, strict):
+    many = pd.concat([rows] * 20, ignore_index=True)
+    y = np.tile(binary, 20)
+    y = np.where(np.random.default_rng(1).random(len(y)) < 0.2, 1 - y, y)
+    patient = ("patient", make_learner("lightgbm", learning_rate=0.003))  # wants hundreds of rounds
+    stack = classifier(learners=[patient, "xgboost", "mlp"], strict=strict, time_limit=0.4).fit(many, y)
+    unhurried = classifier(learners=[patient], strict=strict).fit(many, y)
+    assert stack.plan_["fits"][0]["rounds"] < unhurried.plan_["fits"][0]["rounds"]
+    again = replay(stack, many, y)
+    assert np.array_equal(again.predict_proba(many), stack.predict_proba(many))
+    assert np.array_equal(again.oof_, stack.oof_, equal_nan=True)
+
+
+def test_a_plan_brings_its_own_seed_and_way_of_stopping(classifier, rows, binary):
+    stack = classifier(learners=["lightgbm", "extra_trees"], random_state=None, strict=True).fit(rows, binary)
+    again = replay(stack, rows, binary, strict=False, random_state=5)
+    assert np.array_equal(again.predict_proba(rows), stack.predict_proba(rows))
+
+
+def test_a_plan_survives_its_way_through_json(classifier, rows, binary):
+    import json
+
+    stack = classifier(learners=["lightgbm", "logistic"]).fit(rows, binary)
+    again = replay(stack, rows, binary, plan=json.loads(json.dumps(stack.plan_)))
+    assert np.array_equal(again.predict_proba(rows), stack.predict_proba(rows))
+
+
+def test_a_plan_of_other_learners_is_refused(classifier, rows, binary):
+    plan = classifier(**MADE).fit(rows, binary).add_learner("lightgbm").plan_
+    with pytest.raises(ParameterError, match="plan: learners= lacks 'lightgbm', which the plan fitted"):
+        classifier(**MADE, plan=plan).fit(rows, binary)
+
+
+def without_seconds(plan):
+    return {**plan, "fits": [{k: v for k, v in fit.items() if k != "seconds"} for fit in plan["fits"]]}
+
+
+def test_a_listener_hears_of_every_fit_from_one_thread(classifier, rows, binary):
+    threads = set()
+    heard = Listener()
+
+    def listen(event):
+        threads.add(threading.get_ident())
+        heard(event)
+
+    classifier(**MADE, n_jobs=2, verbose=listen).fit(rows, binary)
+    assert len(heard.of("task_done")) == 6
+    assert threads == {threading.get_ident()}
+    assert max(event.done for event in heard.events) == 6
+    assert {event.total for event in heard.events if event.kind == "task_done"} == {6}
