@@ -32,7 +32,7 @@ class ForestLearner(Learner):
     ----------
     n_trees : int
     min_samples_leaf : int, optional
-        By default a 1500th of the rows a tree is grown on for two classes, and a 3000th
+        By default an 800th of the rows a tree is grown on for two classes, and an 8000th
         otherwise, at least 2: deeper trees say little more about noisy targets and
         take megabytes.
     max_features : float, optional
@@ -108,7 +108,7 @@ class ForestLearner(Learner):
     ) -> dict[str, Any]:
         n_rows, n_columns = matrix.shape
         drawn = min(n_rows, self.max_rows_per_tree)
-        leaf = drawn // (1500 if problem.kind == "binary" else 3000)
+        leaf = drawn // (800 if problem.kind == "binary" else 8000)
         return {
             "n_estimators": self.n_trees,
             "min_samples_leaf": self.min_samples_leaf or max(2, leaf),

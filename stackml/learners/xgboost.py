@@ -105,7 +105,8 @@ class XGBoostLearner(Learner):
         """Return the table as one ``xgboost.DMatrix`` without label.
 
         Only the shares of categories are learned here: bins are made in `fit`, from the rows
-        learned from. Slicing this matrix was measured to be faster than a ``QuantileDMatrix`` of each fold's rows.
+        learned from. Slicing this matrix was measured to be faster than a ``QuantileDMatrix`` of
+        each fold's rows.
 
         Raises
         ------

@@ -12,5 +12,7 @@ from stackml.metrics.cost import cost_rows as cost_rows
 from stackml.metrics.cost import expected_cost as expected_cost
 from stackml.metrics.intervals import Difference as Difference
 from stackml.metrics.intervals import Interval as Interval
+from stackml.metrics.intervals import Together as Together
 from stackml.metrics.intervals import bootstrap_interval as bootstrap_interval
 from stackml.metrics.intervals import paired_difference as paired_difference
+from stackml.metrics.intervals import score_together as score_together

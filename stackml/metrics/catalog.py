@@ -22,10 +22,15 @@ from stackml.metrics.probability import (
     prepare_log_loss,
 )
 from stackml.metrics.ranking import (
+    Ranked,
+    average_precision_of,
+    precision_at_capacity_of,
     prepare_average_precision,
     prepare_precision_at_capacity,
     prepare_recall_at_capacity,
     prepare_roc_auc,
+    recall_at_capacity_of,
+    roc_auc_of,
 )
 from stackml.metrics.regression import (
     prepare_mae,
@@ -66,6 +71,8 @@ class Metric:
     problems : frozenset of {"binary", "multiclass", "regression"}
     optimum : float
         The best possible score.
+    ranked : callable, optional
+        Binary: the same value from counts down a ranking, which metrics of one prediction share.
     """
 
     name: str
@@ -74,6 +81,7 @@ class Metric:
     needs: Needs
     problems: frozenset[str]
     optimum: float
+    ranked: Ranked | None = None
 
     def kernel(self, y: NDArray[Any], prediction: FloatArray, weight: FloatArray | None = None) -> float:
         """Return the value on the metric's own scale; nothing is checked."""
@@ -133,15 +141,27 @@ class Metric:
 
 
 METRICS: tuple[Metric, ...] = (
-    Metric("roc_auc", prepare_roc_auc, True, "ranking", _CLASSES, 1.0),
-    Metric("average_precision", prepare_average_precision, True, "ranking", _BINARY, 1.0),
+    Metric("roc_auc", prepare_roc_auc, True, "ranking", _CLASSES, 1.0, roc_auc_of),
+    Metric(
+        "average_precision", prepare_average_precision, True, "ranking", _BINARY, 1.0, average_precision_of
+    ),
     Metric("log_loss", prepare_log_loss, False, "probability", _CLASSES, 0.0),
     Metric("brier", prepare_brier, False, "probability", _CLASSES, 0.0),
     Metric("accuracy", prepare_accuracy, True, "label", _CLASSES, 1.0),
     Metric("balanced_accuracy", prepare_balanced_accuracy, True, "label", _CLASSES, 1.0),
     Metric("f1", prepare_f1, True, "label", _CLASSES, 1.0),
-    Metric("recall_at_capacity", prepare_recall_at_capacity, True, "ranking", _BINARY, 1.0),
-    Metric("precision_at_capacity", prepare_precision_at_capacity, True, "ranking", _BINARY, 1.0),
+    Metric(
+        "recall_at_capacity", prepare_recall_at_capacity, True, "ranking", _BINARY, 1.0, recall_at_capacity_of
+    ),
+    Metric(
+        "precision_at_capacity",
+        prepare_precision_at_capacity,
+        True,
+        "ranking",
+        _BINARY,
+        1.0,
+        precision_at_capacity_of,
+    ),
     Metric(
         "expected_calibration_error",
         prepare_expected_calibration_error,
@@ -159,6 +179,10 @@ METRICS: tuple[Metric, ...] = (
 )
 _BY_NAME = {metric.name: metric for metric in METRICS}
 _DEFAULTS = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}
+_OF_CAPACITY = {
+    "recall": (prepare_recall_at_capacity, recall_at_capacity_of),
+    "precision": (prepare_precision_at_capacity, precision_at_capacity_of),
+}
 _AT_CAPACITY = re.compile(r"(recall|precision)_at_(\d+(?:\.\d+)?)%")
 _PINBALL = re.compile(r"pinball_at_(0?\.\d+)")
 
@@ -256,9 +280,16 @@ def _with_parameter(name: str) -> Metric | None:
         capacity = float(at_capacity[2]) / 100
         if not 0 < capacity <= 1:
             raise ParameterError(f"metric '{name}': the capacity must be above 0% and at most 100%")
-        of_kind = {"recall": prepare_recall_at_capacity, "precision": prepare_precision_at_capacity}
-        prepare = partial(of_kind[at_capacity[1]], capacity=capacity)
-        return Metric(name, prepare, True, "ranking", _BINARY, 1.0)
+        prepare, ranked = _OF_CAPACITY[at_capacity[1]]
+        return Metric(
+            name,
+            partial(prepare, capacity=capacity),
+            True,
+            "ranking",
+            _BINARY,
+            1.0,
+            partial(ranked, capacity=capacity),
+        )
     pinball = _PINBALL.fullmatch(name)
     if pinball:
         quantile = float(pinball[1])

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stackml.foundation.errors import DataError, ParameterError
-from stackml.foundation.randomness import stream
+from stackml.foundation.errors import ParameterError
 from stackml.metrics.arrays import FloatArray
 from stackml.metrics.catalog import Metric
+from stackml.metrics.ranking import counts_of
+from stackml.metrics.resampling import resamples
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,20 @@ class Difference:
         return self.high < 0
 
 
+@dataclass(frozen=True)
+class Together:
+    """Several predictions of the same rows in several metrics.
+
+    Attributes
+    ----------
+    intervals : mapping of (prediction, metric) to Interval
+    differences : mapping of (prediction, other prediction, metric) to Difference
+    """
+
+    intervals: Mapping[tuple[str, str], Interval]
+    differences: Mapping[tuple[str, str, str], Difference]
+
+
 def bootstrap_interval(
     metric: Metric,
     y: ArrayLike,
@@ -98,12 +116,17 @@ def bootstrap_interval(
     ParameterError
         If `n_resamples` or `level` has no meaning.
     """
-    _check(n_resamples, level)
-    target, predicted, weights = metric.checked(y, prediction, weight)
-    prepared = metric.prepare(target, predicted)
-    values = [prepared(w) for w in _resamples(len(target), weights, groups, n_resamples, seed)]
-    low, high = _range(np.array(values), level)
-    return Interval(prepared(weights), low, high, level, len(target))
+    found = score_together(
+        y,
+        {"a": prediction},
+        [metric],
+        weight=weight,
+        groups=groups,
+        n_resamples=n_resamples,
+        level=level,
+        seed=seed,
+    )
+    return found.intervals["a", metric.name]
 
 
 def paired_difference(
@@ -135,40 +158,123 @@ def paired_difference(
     ParameterError
         If `n_resamples` or `level` has no meaning.
     """
+    found = score_together(
+        y,
+        {"a": a, "b": b},
+        [metric],
+        pairs=[("a", "b")],
+        weight=weight,
+        groups=groups,
+        n_resamples=n_resamples,
+        level=level,
+        seed=seed,
+    )
+    return found.differences["a", "b", metric.name]
+
+
+def score_together(
+    y: ArrayLike,
+    predictions: Mapping[str, ArrayLike],
+    metrics: Sequence[Metric],
+    *,
+    pairs: Sequence[tuple[str, str]] = (),
+    weight: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    n_resamples: int = 200,
+    level: float = 0.95,
+    seed: int = 0,
+    n_threads: int = 1,
+) -> Together:
+    """Score several predictions of the same rows in several metrics, each resample drawn once.
+
+    The results are those of `bootstrap_interval` and `paired_difference`, one call for all.
+
+    Parameters
+    ----------
+    y : array-like
+    predictions : mapping of str to array-like
+        Shapes as in `Metric`.
+    metrics : sequence of Metric
+    pairs : sequence of (str, str)
+        Names of predictions to compare.
+    weight, groups, n_resamples, level, seed
+        As in `bootstrap_interval`.
+    n_threads : int
+        Resamples scored at once; changes no result.
+
+    Raises
+    ------
+    DataError
+        If the arrays do not belong together.
+    ParameterError
+        If `n_resamples` or `level` has no meaning.
+    """
     _check(n_resamples, level)
-    target, first, weights = metric.checked(y, a, weight)
-    _, second, _ = metric.checked(y, b, None)
-    score_a, score_b = metric.prepare(target, first), metric.prepare(target, second)
+    names = list(predictions)
+    prepared, target, weights = [], np.asarray(y), None
+    for name in names:
+        for metric in metrics:
+            target, predicted, weights = metric.checked(y, predictions[name], weight)
+        prepared.append(_prepared(metrics, target, predicted))
 
-    def difference(w: FloatArray | None) -> float:
-        return metric.signed(score_a(w) - score_b(w))
+    def scored(w: FloatArray | None) -> list[list[float]]:
+        return [values(w) for values in prepared]
 
-    values = np.array([difference(w) for w in _resamples(len(target), weights, groups, n_resamples, seed)])
-    low, high = _range(values, level)
-    return Difference(difference(weights), low, high, _p_value(values), level, len(target))
+    drawn = resamples(len(target), weights, groups, n_resamples, seed)
+    table = np.array(_side_by_side(scored, drawn, n_threads))
+    own = np.array(scored(weights))
+    intervals, differences = {}, {}
+    for j, metric in enumerate(metrics):
+        for i, name in enumerate(names):
+            low, high = _range(table[:, i, j], level)
+            intervals[name, metric.name] = Interval(float(own[i, j]), low, high, level, len(target))
+        for a, b in pairs:
+            first, second = names.index(a), names.index(b)
+            value = metric.signed(float(own[first, j] - own[second, j]))
+            gaps = table[:, first, j] - table[:, second, j]
+            gaps = gaps if metric.greater_is_better else -gaps
+            low, high = _range(gaps, level)
+            found = Difference(value, low, high, _p_value(gaps), level, len(target))
+            differences[a, b, metric.name] = found
+    return Together(intervals, differences)
 
 
-def _resamples(
-    n_rows: int, weight: FloatArray | None, groups: ArrayLike | None, n_resamples: int, seed: int
-) -> Iterator[FloatArray]:
-    rng = stream(seed, "metrics", "bootstrap")
-    codes, n_units = (None, n_rows) if groups is None else _unit_codes(groups, n_rows)
-    for _ in range(n_resamples):
-        counts = np.bincount(rng.integers(n_units, size=n_units), minlength=n_units).astype(np.float64)
-        rows = counts if codes is None else counts[codes]
-        yield rows if weight is None else rows * weight
+def _prepared(
+    metrics: Sequence[Metric], y: NDArray[Any], prediction: FloatArray
+) -> Callable[[FloatArray | None], list[float]]:
+    """Return a function of the weights that gives every metric of one prediction, ranked once."""
+    ranked = prediction.ndim == 1 and any(metric.ranked for metric in metrics)
+    counted = counts_of(y == 1, prediction) if ranked else None
+    waiting = [
+        None if counted is not None and metric.ranked else metric.prepare(y, prediction) for metric in metrics
+    ]
+
+    def values(weight: FloatArray | None) -> list[float]:
+        counts = None if counted is None else counted(weight)
+        found = []
+        for metric, prepared in zip(metrics, waiting, strict=True):
+            if prepared is not None:
+                found.append(prepared(weight))
+            else:
+                assert metric.ranked is not None
+                assert counts is not None
+                found.append(metric.ranked(counts))
+        return found
+
+    return values
 
 
-def _unit_codes(groups: ArrayLike, n_rows: int) -> tuple[NDArray[np.int64], int]:
-    values = np.asarray(groups)
-    if values.shape != (n_rows,):
-        raise DataError(f"groups: expected one value for each of {n_rows} rows, found shape {values.shape}")
-    if values.dtype.kind == "O":
-        code: dict[object, int] = {}
-        codes = [code.setdefault(item, len(code)) for item in values.tolist()]
-        return np.array(codes, dtype=np.int64), len(code)
-    labels, inverse = np.unique(values, return_inverse=True)
-    return inverse.reshape(-1).astype(np.int64), len(labels)
+def _side_by_side(
+    scored: Callable[[FloatArray], list[list[float]]], drawn: Iterator[FloatArray], n_threads: int
+) -> list[list[list[float]]]:
+    if n_threads <= 1:
+        return [scored(w) for w in drawn]
+    found: list[list[list[float]]] = []
+    # Sorting and summing happen outside Python's lock; few weights at a time are kept in memory.
+    with ThreadPoolExecutor(n_threads) as pool:
+        while block := list(islice(drawn, 4 * n_threads)):
+            found += pool.map(scored, block)
+    return found
 
 
 def _range(values: FloatArray, level: float) -> tuple[float, float]:

@@ -44,8 +44,11 @@ def verdicts(versus: Sequence[Versus], makeup: Makeup) -> list[str]:
     if makeup.same_as is not None:
         own = next((v for v in versus if v.other == makeup.same_as), None)
         said.append(_identity(makeup, own))
-    others = [v for v in versus if makeup.n_learners > 1 and v.other != makeup.same_as]
-    return said + [spoken("the stack", _named(v.other), HELD_OUT, v.metric, v.difference) for v in others]
+    for v in versus:
+        mean_of_one = makeup.n_learners == 1 and v.other == MEAN
+        if v.other != makeup.same_as and not mean_of_one:
+            said.append(spoken("the stack", _named(v.other), HELD_OUT, v.metric, v.difference))
+    return said
 
 
 def spoken(who: str, whom: str, where: str, metric: str, found: Difference) -> str:
