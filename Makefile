@@ -33,8 +33,8 @@ DATASET_ARG := $(if $(DATASET),--dataset $(DATASET))
 train: setup ## Train a pipeline: PIPELINE=fraud|credit|readmission [DATASET=banksim]
 	@$(BIN)/stackml train $(PIPELINE) $(DATASET_ARG) $(ARGS)
 
-score: setup ## Score a batch with the pipeline's champion: PIPELINE=fraud [INPUT=rows.csv OUTPUT=scores.csv]
-	@$(BIN)/stackml score models:/$(PIPELINE)@champion $(or $(INPUT),data/samples/$(PIPELINE)_sim.csv) $(or $(OUTPUT),runs/$(PIPELINE)-scores.csv) $(ARGS)
+score: setup ## Score a batch with the champion: PIPELINE=fraud [DATASET=banksim] [INPUT=rows.csv OUTPUT=out.csv]
+	@$(BIN)/stackml score models:/$(PIPELINE)$(if $(DATASET),-$(DATASET))@champion $(or $(INPUT),data/samples/$(PIPELINE)_sim.csv) $(or $(OUTPUT),runs/$(PIPELINE)-scores.csv) $(ARGS)
 
 compare: setup ## Put runs side by side: RUNS="id id", or the pipeline's latest
 	@$(BIN)/stackml compare $(if $(RUNS),$(RUNS),--pipeline $(PIPELINE)) $(ARGS)

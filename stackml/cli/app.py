@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import stackml
-from stackml.cli import compare, data, doctor, evaluate, init, learners, promote, score, train, ui
+from stackml.cli import compare, data, doctor, evaluate, explain, init, learners, promote, score, train, ui
 from stackml.cli.errors import OneLineErrors, quiet_warnings
 from stackml.cli.examples import lines
 
@@ -55,6 +55,7 @@ for _name, _run, _examples, _short in (
     ("train", train.train, train.EXAMPLES, "Train a pipeline, store it, track it."),
     ("score", score.score, score.EXAMPLES, "Score a file of rows."),
     ("evaluate", evaluate.evaluate, evaluate.EXAMPLES, "Measure a stack on rows with known answers."),
+    ("explain", explain.explain, explain.EXAMPLES, "Say why rows are predicted as they are."),
     ("compare", compare.compare, compare.EXAMPLES, "Put runs side by side."),
     ("promote", promote.promote, promote.EXAMPLES, "Make a registered version the champion."),
     ("learners", learners.learners, learners.EXAMPLES, "List the learners and presets."),

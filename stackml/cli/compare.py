@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,9 @@ from stackml.cli.options import TrackingUri
 
 if TYPE_CHECKING:
     import pandas as pd
+
+# MLflow allows no "%" in a name.
+_AT_CAPACITY = re.compile(r"^((?:recall|precision)_at_[\d.]+)_*$")
 
 EXAMPLES = examples("stackml compare 1f0c2d3e 9a8b7c6d", "stackml compare --pipeline fraud")
 
@@ -65,7 +69,7 @@ def _scores(board: pd.DataFrame) -> list[list[str]]:
             continue
         for place, (run, row) in enumerate(board.iterrows()):
             low, high = (float(row[end]) for end in low_high)
-            label = name.rstrip("_") if place == 0 else ""
+            label = _AT_CAPACITY.sub(r"\1%", name) if place == 0 else ""
             rows.append([label, str(run), number(float(row[name])), interval(low, high)])
     return rows
 

@@ -29,26 +29,26 @@ def list_tables() -> None:
     from stackml.datasets.files import data_folders
 
     rows = [
-        [card.name, card.use, f"{card.rows:,}" if card.rows else "", card.target, _where(card)]
+        [card.name, card.use, f"{card.rows:,}" if card.rows else "any", card.target, _where(card)]
         for card in dataset_cards().values()
     ]
     table(("name", "use", "rows", "target", "where"), rows, right=("rows",))
     say()
     folders = " and ".join(str(folder) for folder in data_folders(None))
     say(f"real tables are looked for in {folders}; STACKML_DATA names another folder")
+    say("stackml data fetch NAME downloads one, or says how to get it by hand")
 
 
 def _where(card: DatasetCard) -> str:
-    from stackml.cli.terminal import short_path
     from stackml.datasets.files import find_file
     from stackml.foundation.errors import DataError
 
     if card.kind == "simulated":
         return "simulated"
     try:
-        return short_path(find_file(card))
+        return f"here ({find_file(card).suffix[1:]})"
     except DataError:
-        return "absent: stackml data fetch" if card.download else "absent: by hand"
+        return "absent (fetch)" if card.download else "absent (by hand)"
 
 
 @app.command(

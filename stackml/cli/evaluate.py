@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from stackml.cli.examples import examples
-from stackml.cli.options import Model, TrackingUri, Trusted, load_stack
+from stackml.cli.options import Model, TrackingUri, Trusted, load_stack, place_of
 
 EXAMPLES = examples(
     "stackml evaluate models:/fraud@champion later.parquet --target fraud",
@@ -42,29 +41,17 @@ def evaluate(
     from stackml.workflow.evaluation import evaluate as run
 
     stack = load_stack(model, tracking_uri, trusted)
-    file, dataset = _place(data)
+    file, dataset = place_of(data)
     found = run(
         stack, file, dataset=dataset, target=target, positive=_value(positive), metrics=metrics or None
     )
     heading(f"{model} on {data}: {found.rows:,} rows, target {found.target}")
     rows = [[s.metric, number(s.value), interval(s.low, s.high)] for s in found.scores]
     table(("metric", "value", "95 % interval"), rows, right=("value", "95 % interval"))
+    if found.notes:
+        say()
     for note in found.notes:
         say(f"- {note}")
-
-
-def _place(data: str) -> tuple[Path | None, str | None]:
-    """Return the file or the known table that is meant."""
-    from stackml.datasets.catalog import dataset_cards
-    from stackml.foundation.errors import DataError, near_miss
-
-    path = Path(data)
-    if path.exists() or path.suffix:
-        return path, None
-    if data in dataset_cards():
-        return None, data
-    known = [*dataset_cards(), *(found.name for found in Path().glob("*.*"))]
-    raise DataError(f"there is neither a file nor a known table '{data}'{near_miss(data, known)}")
 
 
 def _value(text: str | None) -> str | int | None:

@@ -7,6 +7,7 @@ from stackml.cli.examples import examples
 EXAMPLES = examples("stackml learners", "stackml train fraud --preset best")
 
 _FOR = {"binary": "classes", "multiclass": "classes", "regression": "numbers"}
+_EVERY = len(set(_FOR.values()))
 
 
 def learners() -> None:
@@ -16,12 +17,13 @@ def learners() -> None:
 
     rows = []
     for entry in LEARNERS.values():
-        kinds = ", ".join(sorted({_FOR[problem] for problem in entry.problems}))
+        kinds = sorted({_FOR[problem] for problem in entry.problems})
+        target = "any" if len(kinds) == _EVERY else ", ".join(kinds)
         marks = ["x" if entry.name in names else "" for names in PRESETS.values()]
-        rows.append([entry.name, *marks, kinds, entry.about])
+        rows.append([entry.name, *marks, target, entry.about])
     absent = [entry for entry in LEARNERS.values() if not entry.is_installed]
     styles = ["" if entry.is_installed else "yellow" for entry in LEARNERS.values()]
-    table(("learner", *PRESETS, "for", "about"), rows, styles=styles)
+    table(("learner", *PRESETS, "target", "about"), rows, styles=styles)
     say()
     for entry in absent:
         say(f"{entry.name} is not installed: pip install 'stackml[{entry.extra}]'", style="yellow")

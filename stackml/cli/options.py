@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -52,3 +53,17 @@ def load_stack(
     tracked = model.startswith(("models:", "runs:"))
     store = existing_store(tracking_uri) if tracked else None
     return load_model(model, trusted=trusted or (), store=store)
+
+
+def place_of(data: str) -> tuple[Path | None, str | None]:
+    """Return the file or the known table that is meant."""
+    from stackml.datasets.catalog import dataset_cards
+    from stackml.foundation.errors import DataError, near_miss
+
+    path = Path(data)
+    if path.exists() or path.suffix:
+        return path, None
+    if data in dataset_cards():
+        return None, data
+    known = [*dataset_cards(), *(found.name for found in Path().glob("*.*"))]
+    raise DataError(f"there is neither a file nor a known table '{data}'{near_miss(data, known)}")

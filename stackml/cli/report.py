@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,17 +29,29 @@ def print_report(result: TrainingResult, tracking_uri: str | None = None) -> Non
     """Print a training's result; `tracking_uri` is what the user gave, for the commands to copy."""
     spec = result.spec
     heading(f"{spec.name} on {result.dataset}: {_rows(result)}, {duration(result.seconds)}")
+    if result.fits_cached:
+        say(f"fits: {result.fits_cached} kept from the run before, {result.fits_done} done now")
     _print_leaderboard(result.leaderboard, spec.primary_metric)
     _print_held_out(result)
     for sentence in result.verdicts:
         say(sentence[:1].upper() + sentence[1:] + ".", style="bold")
     _print_decisions(result.decisions)
-    if result.notes:
+    notes = [note for note in result.notes if not _told_already(note, result.leaderboard)]
+    if notes:
         heading("Notes")
-        for note in result.notes:
+        for note in notes:
             say(f"- {note}")
     heading("Next")
     pairs(_next(result, tracking_uri))
+
+
+def _told_already(note: str, board: pd.DataFrame) -> bool:
+    """Return whether a note says what stands under the leaderboard."""
+    told = board[board["message"] != ""]
+    return any(
+        note.startswith(f"learner '{name}' {status}:")
+        for name, status in zip(told["name"], told["status"], strict=True)
+    )
 
 
 def _rows(result: TrainingResult) -> str:
@@ -72,7 +85,7 @@ def _style(status: str) -> str:
 def _learner_cells(row: dict[str, Any]) -> dict[str, str]:
     return {
         "name": str(row["name"]),
-        "kind": str(row["kind"]),
+        "kind": f"{row['kind']} (combiner)" if row["name"] == STACK else str(row["kind"]),
         "layer": str(row["layer"]),
         "OOF score": number(row["score"]),
         "weight": number(row["weight"], 2),
@@ -104,7 +117,7 @@ def _print_decisions(decisions: pd.DataFrame) -> None:
     rows = [
         [
             str(row["rule"]),
-            number(row["threshold"]),
+            number(row["threshold"]) if math.isfinite(row["threshold"]) else "-",
             f"{100 * row['flagged']:.1f} %",
             number(row["precision"], 3),
             number(row["recall"], 3),
@@ -127,6 +140,7 @@ def _next(result: TrainingResult, tracking_uri: str | None) -> list[tuple[str, s
     model = f"models:/{name}@{alias}"
     at = f" --tracking-uri {without_credentials(tracking_uri)}" if tracking_uri else ""
     look, score = f"stackml ui{at}", f"stackml score {model} ROWS.csv SCORES.csv{at}"
+    several = result.version is not None and int(result.version) > 1
     if _has_makefile() and not at:
         look = f"make ui (or: {look})"
     return [
@@ -134,6 +148,7 @@ def _next(result: TrainingResult, tracking_uri: str | None) -> list[tuple[str, s
         ("registered", f"{name} version {result.version}, the {alias}: {model}"),
         ("tracked", f"run {result.run_id} in {without_credentials(result.tracking_uri)}"),
         ("look", look),
+        *([("compare", f"stackml compare --pipeline {result.spec.name}{at}")] if several else []),
         ("score", score),
     ]
 

@@ -52,9 +52,9 @@ def score(
         )
     told = [
         ("rows", f"{done.rows:,}"),
-        ("seconds", f"{duration(done.seconds)} ({done.rows_per_second:,.0f} rows/s)"),
+        ("time", f"{duration(done.seconds)} ({done.rows_per_second:,.0f} rows/s)"),
         ("output", short_path(done.output)),
     ]
     if done.ignored:
-        told.append(("not used", ", ".join(done.ignored)))
+        told.append(("columns not read", ", ".join(done.ignored)))
     pairs(told)

@@ -52,7 +52,8 @@ def train(
     from stackml.workflow.spec import apply_sets, load_spec
     from stackml.workflow.training import train as run
 
-    spec = apply_sets(load_spec(pipeline), [*(set_ or []), *_as_sets(preset, time_limit, rows)])
+    options = _as_sets(preset, time_limit, rows)
+    spec = apply_sets(load_spec(pipeline), [*(set_ or []), *options], options=options)
     with progress() as listener:
         result = run(
             spec,
@@ -65,7 +66,13 @@ def train(
     print_report(result, tracking_uri)
 
 
-def _as_sets(preset: str | None, time_limit: float | None, rows: int | None) -> list[str]:
-    """Return options as what they are short for, so that the same checks speak of them."""
-    given = {"stack.learners": preset, "stack.time_limit": time_limit, "n_rows": rows}
-    return [f"{path}={value}" for path, value in given.items() if value is not None]
+def _as_sets(preset: str | None, time_limit: float | None, rows: int | None) -> dict[str, str]:
+    """Return what options are short for, each with how it was written, so that the same checks speak."""
+    given = {
+        "--preset": ("stack.learners", preset),
+        "--time-limit": ("stack.time_limit", time_limit),
+        "--rows": ("n_rows", rows),
+    }
+    return {
+        f"{path}={value}": f"{option} {value}" for option, (path, value) in given.items() if value is not None
+    }

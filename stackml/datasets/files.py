@@ -13,10 +13,9 @@ import pandas as pd
 from stackml.datasets.catalog import DatasetCard
 from stackml.foundation.digest import digest
 from stackml.foundation.errors import DataError, SchemaError, near_miss
+from stackml.tables.reading import read_csv
 
 DEFAULT_FOLDER = Path("data") / "raw"
-# Not pandas' own list: "None" is a word of diabetes130, no missing value.
-MISSING_TEXT = ("", "NA", "NaN", "nan")
 
 
 def data_folders(data_dir: Path | None) -> tuple[Path, ...]:
@@ -60,7 +59,7 @@ def read_table_file(path: Path) -> pd.DataFrame:
     try:
         if path.suffix == ".parquet":
             return pd.read_parquet(path)
-        return pd.read_csv(path, keep_default_na=False, na_values=list(MISSING_TEXT), low_memory=False)
+        return read_csv(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as {path.suffix[1:]}: {error}") from error
 

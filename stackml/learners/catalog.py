@@ -152,15 +152,18 @@ def make_learner(name: str, **parameters: Any) -> Learner:
     MissingExtraError
         If its package is not installed.
     """
+    learner = describe_learner(name, **parameters)
+    if not LEARNERS[name].is_installed:
+        raise _missing(LEARNERS[name])
+    return learner
+
+
+def describe_learner(name: str, **parameters: Any) -> Learner:
+    """Return a learner as `make_learner` does, installed or not; fitting it tells what is missing."""
     entry = LEARNERS.get(name)
     if entry is None:
         raise ParameterError(
             f"unknown learner '{name}'{near_miss(name, LEARNERS)}; known: {', '.join(LEARNERS)}"
-        )
-    if not entry.is_installed:
-        raise MissingExtraError(
-            f"learner '{name}' needs '{entry.module}', which is not installed; "
-            f"install it with: pip install 'stackml[{entry.extra}]'"
         )
     known = [f.name for f in fields(entry.learner)]
     for parameter in parameters:
@@ -171,6 +174,13 @@ def make_learner(name: str, **parameters: Any) -> Learner:
             )
     given = {key: tuple(value) if isinstance(value, list) else value for key, value in parameters.items()}
     return entry.make(**{**entry.learner.parameters, **given})
+
+
+def _missing(entry: Entry) -> MissingExtraError:
+    return MissingExtraError(
+        f"learner '{entry.name}' needs '{entry.module}', which is not installed; "
+        f"install it with: pip install 'stackml[{entry.extra}]'"
+    )
 
 
 def preset_names(preset: str, problem: Problem) -> tuple[str, ...]:
@@ -208,6 +218,8 @@ def resolve_learners(spec: Any, problem: Problem) -> list[tuple[str, Learner]]:
     ------
     ParameterError
         If something in the list is none of these, does not suit the problem, or nothing is left.
+    MissingExtraError
+        If no learner of the list is installed. One among others is left to fail when it is fitted.
     """
     if isinstance(spec, str) and spec not in LEARNERS:
         spec = preset_names(spec, problem)
@@ -225,7 +237,14 @@ def resolve_learners(spec: Any, problem: Problem) -> list[tuple[str, Learner]]:
         found.append((_unique(name, [known for known, _ in found]), learner))
     if not found:
         raise ParameterError(f"learners={spec!r} is empty; give at least one, for instance 'balanced'")
+    absent = [entry for _, learner in found if (entry := _absent(learner)) is not None]
+    if len(absent) == len(found):
+        raise _missing(absent[0])
     return found
+
+
+def _absent(learner: Learner) -> Entry | None:
+    return next((e for e in _ENTRIES if not e.is_installed and isinstance(learner, type(e.learner))), None)
 
 
 def restore_learner(kind: str, state: Mapping[str, Any], trusted: Sequence[str] = ()) -> FittedLearner:
@@ -274,13 +293,13 @@ def _names(item: Any) -> bool:
 
 def _resolve(item: Any) -> tuple[str, Learner]:
     if isinstance(item, str):
-        return item, make_learner(item)
+        return item, describe_learner(item)
     if isinstance(item, Learner):
         return _name_of(item), item
     if isinstance(item, tuple | list) and len(item) == 2 and isinstance(item[0], str):
         name, given = item
         if isinstance(given, str):
-            return name, make_learner(given)
+            return name, describe_learner(given)
         return name, given if isinstance(given, Learner) else SklearnLearner(name, given)
     if hasattr(item, "fit") and hasattr(item, "get_params") and not isinstance(item, type):
         name = type(item).__name__.lower()

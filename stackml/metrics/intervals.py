@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -183,7 +181,6 @@ def score_together(
     n_resamples: int = 200,
     level: float = 0.95,
     seed: int = 0,
-    n_threads: int = 1,
 ) -> Together:
     """Score several predictions of the same rows in several metrics, each resample drawn once.
 
@@ -199,8 +196,6 @@ def score_together(
         Names of predictions to compare.
     weight, groups, n_resamples, level, seed
         As in `bootstrap_interval`.
-    n_threads : int
-        Resamples scored at once; changes no result.
 
     Raises
     ------
@@ -221,7 +216,7 @@ def score_together(
         return [values(w) for values in prepared]
 
     drawn = resamples(len(target), weights, groups, n_resamples, seed)
-    table = np.array(_side_by_side(scored, drawn, n_threads))
+    table = np.array([scored(w) for w in drawn])
     own = np.array(scored(weights))
     intervals, differences = {}, {}
     for j, metric in enumerate(metrics):
@@ -262,19 +257,6 @@ def _prepared(
         return found
 
     return values
-
-
-def _side_by_side(
-    scored: Callable[[FloatArray], list[list[float]]], drawn: Iterator[FloatArray], n_threads: int
-) -> list[list[list[float]]]:
-    if n_threads <= 1:
-        return [scored(w) for w in drawn]
-    found: list[list[list[float]]] = []
-    # Sorting and summing happen outside Python's lock; few weights at a time are kept in memory.
-    with ThreadPoolExecutor(n_threads) as pool:
-        while block := list(islice(drawn, 4 * n_threads)):
-            found += pool.map(scored, block)
-    return found
 
 
 def _range(values: FloatArray, level: float) -> tuple[float, float]:

@@ -53,7 +53,7 @@ def counts_of(event: NDArray[np.bool_], prediction: FloatArray) -> Counted:
     # Nothing changes between steps with positives: the rest, often nearly all, need not be visited.
     step = np.searchsorted(last, at)
     steps, first = np.unique(step, return_index=True)
-    until = np.append(first[1:], len(at)) - 1
+    until = np.append(first, len(at))[1:] - 1
     ends = last[steps]
     begins = np.where(steps > 0, last[steps - 1] + 1, 0)
 

@@ -16,15 +16,12 @@ import pyarrow as pa
 
 from stackml.foundation.errors import DataError
 from stackml.tables.encoding import labels_of
+from stackml.tables.reading import MISSING_WORDS, NONE
 from stackml.tables.schema import Schema
 
-# What pandas takes for missing, so that a file scored is read as the file trained on was.
-MISSING: Final = frozenset(
-    (
-        *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA"),
-        *("n/a", "NULL", "null", "None", "NaN", "-NaN", "nan", "-nan"),
-    )
-)
+# As `read_csv` has it, so that a file scored is read as the file trained on was.
+MISSING: Final = frozenset(MISSING_WORDS)
+AMONG_NUMBERS: Final = MISSING | {NONE}
 _BOOLEANS: Final = {"true": "True", "false": "False"}
 
 
@@ -82,7 +79,7 @@ class CsvRows:
         header is found out in no other way.
         """
         read_as = {name: "str" for name in self.columns if name not in numbers}
-        missing: Any = {name: sorted(MISSING) for name in numbers}
+        missing: Any = {name: sorted(AMONG_NUMBERS) for name in numbers}
         with pd.read_csv(
             self.path,
             usecols=only,
@@ -118,10 +115,18 @@ def _meant(text: str, known: frozenset[str]) -> str | None:
     """Return the category a field means: as written if the stack knows it, else as its number reads."""
     if text in known:
         return text
-    if text in MISSING:
+    if text in MISSING or (text == NONE and all(map(_is_number, known))):
         return None
     try:
         (label,) = labels_of([float(text)])
     except (ValueError, OverflowError):
         label = _BOOLEANS.get(text.lower(), text)
     return label if label in known else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

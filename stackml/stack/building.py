@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from stackml.combiners.auto import Choice, choose_combiner
-from stackml.combiners.base import Context, FittedCombiner
+from stackml.combiners.base import Combiner, Context, FittedCombiner, MetaFeatures
 from stackml.combiners.catalog import default_candidates
 from stackml.combiners.nested import restricted
+from stackml.combiners.single import SingleCombiner
 from stackml.decision.base import FittedCalibrator
 from stackml.decision.calibration import CalibrationRecord, choose_calibrator
+from stackml.explain.typical import typical_row
 from stackml.foundation.errors import SplitError
 from stackml.foundation.progress import Event
 from stackml.foundation.threads import one_thread_each
@@ -92,7 +94,7 @@ def split(target: Target, classes: Sequence[Any], recipe: Recipe) -> Folds:
         n_rows=target.n_rows,
         y_codes=target.values,
         groups=target.groups,
-        time=target.time,
+        time=target.moments,
         seed=recipe.seed,
         class_names=[str(c) for c in classes] or None,
     )
@@ -107,7 +109,7 @@ def stated_folds(folds: Folds | tuple[Fold, ...], target: Target) -> Folds:
         raise SplitError(
             f"folds are for {folds.n_rows} rows, X has {target.n_rows}; make them for these rows"
         )
-    return folds.prove(target.groups, target.time)
+    return folds.prove(target.groups, target.moments)
 
 
 def fit_layers(
@@ -168,6 +170,7 @@ def assemble(
         combiner=combined.combiner,
         calibrator=combined.calibrator,
         passthrough=recipe.passthrough,
+        typical=typical_row(table),
     )
     return Built(stack, recipe, table, target, results, combined)
 
@@ -180,7 +183,7 @@ def combine(result: OofResult, table: Table, target: Target, recipe: Recipe) -> 
         meta = replace(meta, features=table)
     meta, known = meta.take(rows), target.take(rows)
     context = Context(recipe.seed, recipe.metric, folds_among(result.folds, rows))
-    candidates = default_candidates() if recipe.combiner is None else (recipe.combiner,)
+    candidates = _candidates(meta, recipe)
     combiner, choice = choose_combiner(candidates, meta, known, context)
     nested = choice.nested
     calibrator, record = _calibrated(nested, known, context, recipe)
@@ -188,6 +191,14 @@ def combine(result: OofResult, table: Table, target: Target, recipe: Recipe) -> 
     scored = np.isfinite(nested).all(axis=1)
     whole[rows[scored]] = calibrator.apply(nested[scored])
     return Combined(combiner, calibrator, choice, record, whole)
+
+
+def _candidates(meta: MetaFeatures, recipe: Recipe) -> tuple[Combiner, ...]:
+    if recipe.combiner is not None:
+        return (recipe.combiner,)
+    if len(meta.learners) == 1 and meta.predictors and meta.features is None:
+        return (SingleCombiner(),)  # nothing to combine; whether to bend it is for the calibrator
+    return default_candidates()
 
 
 def _calibrated(

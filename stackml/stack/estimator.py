@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from stackml.combiners.catalog import make_combiner
+from stackml.explain.explanation import Explanation
 from stackml.foundation.errors import DataError, ParameterError
 from stackml.foundation.progress import Listener, silent
 from stackml.foundation.progress_bar import progress_bar
@@ -32,6 +33,7 @@ from stackml.stack.arguments import (
 )
 from stackml.stack.building import Built, build
 from stackml.stack.changing import with_learner, without_learner
+from stackml.stack.explaining import explained
 from stackml.stack.file import write_stack
 from stackml.stack.fitted import FittedStack, Member
 from stackml.stack.inputs import EncodedTarget, assemble_target
@@ -187,6 +189,63 @@ class BaseStack(TransformerMixin, BaseEstimator):
         """Fitted learners of the last layer by name."""
         check_is_fitted(self, "fitted_")
         return {member.name: member for member in self.fitted_.layers[-1].members}
+
+    def explain(
+        self,
+        X: Any,
+        *,
+        k: int = 3,
+        n_permutations: int = 8,
+        scale: str | None = None,
+        output: Any = None,
+        background: Any = None,
+    ) -> Explanation:
+        """Say why rows are predicted as they are.
+
+        Each column gets a contribution to the whole stack's prediction (Shapley values by sampled
+        orders of columns); a row's contributions sum to its prediction minus the baseline. They
+        say what moved this model, not what would change the world. Cost: at most ``n_rows x
+        (n_columns - 1) x n_permutations`` predictions, times the rows of a background given.
+
+        Parameters
+        ----------
+        X : table or array-like of shape (n_rows, n_columns)
+        k : int
+            Reasons a row: the columns that raise the prediction most; for a regressor those that
+            move it most, up or down.
+        n_permutations : int
+            Orders sampled; more give steadier contributions where three or more columns interact.
+        scale : {"probability", "logit"}, optional
+            Unit of a classifier's contributions, "probability" by default; "logit" is natural log
+            odds, of probabilities held within [1e-6, 1 - 1e-6]. A regressor has "value" alone.
+        output : class label, optional
+            The class explained, of two the second by default, of more each row's most probable.
+        background : table or array-like, optional
+            Rows to compare with, of which at most 64 are drawn and averaged over; by default the
+            typical row of the training table.
+
+        Returns
+        -------
+        Explanation
+
+        Raises
+        ------
+        ParameterError
+            If a parameter has no meaning, or the stack comes from a file without a typical row.
+        SchemaError, DataError
+            As `predict`.
+        """
+        check_is_fitted(self, "fitted_")
+        return explained(
+            self.fitted_,
+            X,
+            k=k,
+            n_permutations=n_permutations,
+            scale=scale,
+            output=output,
+            background=background,
+            n_jobs=checked_jobs(self.n_jobs),
+        )
 
     def add_learner(self, learner: Any, name: str | None = None) -> Self:
         """Fit one more learner; no other is fitted again, the combiner is chosen anew.

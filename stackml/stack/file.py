@@ -17,7 +17,9 @@ from stackml.learners.catalog import restore_learner
 from stackml.stack.fitted import FittedStack, Layer, Member
 from stackml.storage.archive import read_archive, write_archive
 from stackml.storage.state import State
+from stackml.tables.encoding import MISSING
 from stackml.tables.schema import Schema
+from stackml.tables.table import Table
 from stackml.tables.target import Problem, ProblemKind
 
 KIND = "stack"
@@ -88,6 +90,7 @@ def to_state(stack: FittedStack) -> State:
         "combiner": {"kind": stack.combiner.kind, "state": stack.combiner.to_state()},
         "calibrator": {"kind": stack.calibrator.kind, "state": stack.calibrator.to_state()},
         "passthrough": stack.passthrough,
+        "typical": _typical_to_state(stack.typical),
         "card": stack.card,
     }
 
@@ -97,8 +100,9 @@ def from_state(state: Mapping[str, Any], *, trusted: Sequence[str] = ()) -> Fitt
     classes = _classes_from_state(state["classes"])
     if not state["layers"] or not all(state["layers"]):
         raise StorageError("the file holds a layer without learners, or none; it is damaged")
+    schema = Schema.from_state(state["schema"])
     return FittedStack(
-        schema=Schema.from_state(state["schema"]),
+        schema=schema,
         problem=_problem_from_state(state["problem"], len(classes)),
         classes=tuple(classes),
         layers=tuple(
@@ -107,6 +111,7 @@ def from_state(state: Mapping[str, Any], *, trusted: Sequence[str] = ()) -> Fitt
         combiner=restore_combiner(state["combiner"]["kind"], state["combiner"]["state"]),
         calibrator=restore_calibrator(state["calibrator"]["kind"], state["calibrator"]["state"]),
         passthrough=bool(state["passthrough"]),
+        typical=_typical_from_state(state.get("typical"), schema),
         card=dict(state["card"]),
     )
 
@@ -122,6 +127,25 @@ def _problem_from_state(state: Mapping[str, Any], n_labels: int) -> Problem:
             f"{n_labels} class labels for a problem of {problem.n_classes}; the file is damaged"
         )
     return problem
+
+
+def _typical_to_state(typical: Table | None) -> State | None:
+    return None if typical is None else {"numbers": typical.numbers, "codes": typical.codes}
+
+
+def _typical_from_state(state: Mapping[str, Any] | None, schema: Schema) -> Table | None:
+    if state is None:
+        return None
+    numbers, codes = state["numbers"], state["codes"]
+    sizes = np.array([len(column.vocabulary) for column in schema.categories], dtype=np.int64)
+    fits = (
+        (numbers.dtype, numbers.shape) == (np.float32, (1, len(schema.number_slots)))
+        and (codes.dtype, codes.shape) == (np.int32, (1, len(sizes)))
+        and bool(((codes >= MISSING) & (codes < sizes)).all())
+    )
+    if not fits:
+        raise StorageError("the typical row does not fit the columns of the stack; the file is damaged")
+    return Table(schema, numbers, codes)
 
 
 def _member_to_state(member: Member) -> State:

@@ -110,6 +110,9 @@ class FittedStack:
     calibrator : FittedCalibrator
     passthrough : bool
         Whether the combiner reads the features too.
+    typical : Table, optional
+        One row of what was usual in each column; explanations start from it. Files of early
+        versions lack it.
     card : dict
         What was done, as JSON values: leaderboard, plan, choice of combiner, calibration.
     """
@@ -121,6 +124,7 @@ class FittedStack:
     combiner: FittedCombiner
     calibrator: FittedCalibrator
     passthrough: bool = False
+    typical: Table | None = None
     card: dict[str, Any] = field(default_factory=dict)
 
     def with_card(self, card: dict[str, Any]) -> FittedStack:

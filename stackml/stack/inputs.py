@@ -183,6 +183,7 @@ def assemble_target(
 ) -> Target:
     """Return the target with weights, group codes and time on one axis."""
     codes = stamps = None
+    dated = False
     if groups is not None:
         array = as_column(groups, "groups", n_rows)
         refuse_missing(array, "groups", "give every row a group")
@@ -191,7 +192,9 @@ def assemble_target(
         array = as_column(time, "time", n_rows)
         refuse_missing(array, "time", "give every row a time")
         stamps = _stamps(array)
-    return Target(encoded.problem, encoded.values, checked_weight(sample_weight, n_rows), codes, stamps)
+        dated = array.dtype.kind not in "iufb"
+    weight = checked_weight(sample_weight, n_rows)
+    return Target(encoded.problem, encoded.values, weight, codes, stamps, dated)
 
 
 def _stamps(array: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

@@ -85,6 +85,9 @@ def _learner_row(
 def _scores(prediction: np.ndarray, built: Built, metric: Metric) -> tuple[float, float]:
     target = built.target
     known = np.isfinite(prediction).all(axis=1)
+    # Under time folds the stack is scored on fewer rows than its learners: take the common ones.
+    common = known & np.isfinite(built.combined.nested).all(axis=1)
+    known = common if common.any() else known
     if not known.any():
         return np.nan, np.nan
     shown = prediction[known] if target.problem.kind == "multiclass" else prediction[known, 0]

@@ -6,13 +6,19 @@ Every column keeps its own type here; numbers and codes are made in `encoding`.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from stackml.foundation.errors import DataError, near_miss
 
+# What pandas takes for missing by itself, but for "None": see `read_csv`.
+MISSING_WORDS: Final = (
+    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA"),
+    *("n/a", "NULL", "null", "NaN", "-NaN", "nan", "-nan"),
+)
+NONE: Final = "None"
 READERS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".gz": "csv", ".feather": "feather"}
 
 
@@ -37,12 +43,47 @@ def read_file(path: str | Path, *, n_rows: int | None = None) -> pd.DataFrame:
         elif kind == "feather":
             frame = pd.read_feather(path)
         else:
-            frame = pd.read_csv(path, nrows=n_rows)
+            frame = read_csv(path, n_rows=n_rows)
     except pd.errors.EmptyDataError:
         raise DataError(f"'{path.name}' is empty: it has no header and no rows") from None
     except (ValueError, OSError) as error:
         raise DataError(f"'{path.name}' cannot be read as {kind}: {str(error).splitlines()[0]}") from error
     return frame if n_rows is None else frame.head(n_rows)
+
+
+def read_csv(path: Path, *, n_rows: int | None = None) -> pd.DataFrame:
+    """Read a CSV file, each column whole before its type is told.
+
+    Fields in `MISSING_WORDS` are missing. "None" is missing in a column that otherwise holds
+    numbers alone; elsewhere it is a word like any other.
+
+    Raises
+    ------
+    ValueError, OSError
+        If the file is no CSV or cannot be read.
+    """
+    frame = _parsed(path, list(MISSING_WORDS), n_rows)
+    if not any(_numbers_but_for_none(frame[name]) for name in frame.columns):
+        return frame
+    missing = {
+        name: [*MISSING_WORDS, NONE] if _numbers_but_for_none(frame[name]) else list(MISSING_WORDS)
+        for name in frame.columns
+    }
+    return _parsed(path, missing, n_rows)
+
+
+def _parsed(path: Path, missing: Any, n_rows: int | None) -> pd.DataFrame:
+    return pd.read_csv(path, nrows=n_rows, keep_default_na=False, na_values=missing, low_memory=False)
+
+
+def _numbers_but_for_none(column: pd.Series) -> bool:
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return False
+    words = column.dropna()
+    others = words[words != NONE]
+    if len(others) in (0, len(words)):
+        return False
+    return bool(pd.to_numeric(others, errors="coerce").notna().all())
 
 
 def to_frame(X: Any) -> pd.DataFrame:

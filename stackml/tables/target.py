@@ -54,6 +54,8 @@ class Target:
         Rows of one group are never on both sides of a fold; encoders respect it too.
     time : float64 ndarray of shape (n_rows,), optional
         When the row was known; later rows never teach about earlier ones.
+    dated : bool
+        Whether time counts days since 1970, because dates were given.
     """
 
     problem: Problem
@@ -61,6 +63,14 @@ class Target:
     weight: npt.NDArray[np.float64] | None = None
     groups: npt.NDArray[np.int64] | None = None
     time: npt.NDArray[np.float64] | None = None
+    dated: bool = False
+
+    @property
+    def moments(self) -> npt.NDArray[Any] | None:
+        """Time as it was given: datetime64 where it was dates, so that messages speak of dates."""
+        if self.time is None or not self.dated:
+            return self.time
+        return np.rint(self.time * 86_400_000_000.0).astype("datetime64[us]")
 
     @property
     def n_rows(self) -> int:
@@ -75,6 +85,7 @@ class Target:
             None if self.weight is None else self.weight[rows],
             None if self.groups is None else self.groups[rows],
             None if self.time is None else self.time[rows],
+            self.dated,
         )
 
     @cached_property

@@ -13,14 +13,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from stackml.foundation.errors import TrackingError
-from stackml.metrics import get_metric, paired_difference
+from stackml.metrics import get_metric, score_together
 from stackml.tracking.client import asking
 from stackml.tracking.comparison import SHORT, find_run, runs_table
 from stackml.tracking.store import Store, connect
 from stackml.workflow.held_out import STACK
-from stackml.workflow.judging import RESAMPLES, told, verb
+from stackml.workflow.judging import RESAMPLES
 from stackml.workflow.promotion import TABLE_TAG
-from stackml.workflow.recording import METRIC_TAG, held_out_of
+from stackml.workflow.recording import DATASET_TAG, METRIC_TAG, held_out_of
+from stackml.workflow.verdicts import SAME_ROWS, spoken
 
 LATEST = 5
 PIPELINE_TAG = "stackml.pipeline"
@@ -36,7 +37,7 @@ class Comparison:
         One row a run: name, status, start, metrics with intervals, parameters that differ.
     verdicts : list of str
         One sentence a pair of runs: who beats whom on the same held-out rows, or why the two
-        cannot be compared row by row.
+        cannot be compared row by row. Of a pipeline's runs, the latest is held against the others.
     """
 
     table: pd.DataFrame
@@ -49,6 +50,7 @@ class _Run:
 
     run_id: str
     metric: str
+    dataset: str
     table: str
     held_out: pd.DataFrame | None
 
@@ -93,7 +95,8 @@ def compare(
     found = {run.info.run_id: run for run in (find_run(store, run_id) for run_id in ids)}
     table = runs_table(store, list(found))
     runs = [_read(store, run) for run in found.values()]
-    return Comparison(table, [_verdict(a, b, seed) for a, b in combinations(runs, 2)])
+    pairs = combinations(runs, 2) if run_ids else ((runs[0], other) for other in runs[1:])
+    return Comparison(table, [_verdict(a, b, seed) for a, b in pairs])
 
 
 def _latest(store: Store, pipeline: str | None, latest: int) -> list[str]:
@@ -119,7 +122,19 @@ def _latest(store: Store, pipeline: str | None, latest: int) -> list[str]:
 def _read(store: Store, run: Any) -> _Run:
     tags = run.data.tags
     held_out = held_out_of(store, run.info.run_id)
-    return _Run(run.info.run_id, tags.get(METRIC_TAG, ""), tags.get(TABLE_TAG, ""), held_out)
+    dataset = tags.get(DATASET_TAG, "")
+    return _Run(run.info.run_id, _judged_by(run), dataset, tags.get(TABLE_TAG, ""), held_out)
+
+
+def _judged_by(run: Any) -> str:
+    """Return the metric a run is judged by, as its tag, or else its parameters, say."""
+    params = run.data.params
+    named = [run.data.tags.get(METRIC_TAG), params.get("stack.metric"), *_listed(params.get("metrics", ""))]
+    return next((str(name) for name in named if name and name not in ("None", "null")), "")
+
+
+def _listed(text: str) -> list[str]:
+    return [name.strip(" '\"") for name in text.strip("[]()").split(",")]
 
 
 def _verdict(a: _Run, b: _Run, seed: int) -> str:
@@ -130,17 +145,19 @@ def _verdict(a: _Run, b: _Run, seed: int) -> str:
     assert a.held_out is not None
     assert b.held_out is not None
     first, second = (run.held_out.set_index("row").sort_index() for run in (a, b) if run.held_out is not None)
-    metric = get_metric(a.metric)
-    found = paired_difference(
-        metric,
+    units = first["unit"].to_numpy() if "unit" in first.columns else None
+    together = score_together(
         first["y"].to_numpy(),
-        _prediction(first),
-        _prediction(second),
-        groups=first["unit"].to_numpy() if "unit" in first.columns else None,
+        {"a": _prediction(first), "b": _prediction(second)},
+        [get_metric(name) for name in dict.fromkeys((a.metric, b.metric))],
+        pairs=[("a", "b")],
+        groups=units,
         n_resamples=RESAMPLES,
         seed=seed,
     )
-    return f"run {a.short} {verb(found)} run {b.short} on the same held-out rows: {told(metric.name, found)}"
+    names = f"run {a.short}", f"run {b.short}"
+    told = [spoken(*names, SAME_ROWS, metric, d) for (_, _, metric), d in together.differences.items()]
+    return "; ".join(told)
 
 
 def _incomparable(a: _Run, b: _Run) -> str:
@@ -152,6 +169,8 @@ def _incomparable(a: _Run, b: _Run) -> str:
     assert a.held_out is not None
     assert b.held_out is not None
     first, second = a.held_out, b.held_out
+    if a.dataset != b.dataset:
+        return f"one is of '{a.dataset}', the other of '{b.dataset}'"
     same = a.table == b.table and len(first) == len(second)
     if not same or not np.array_equal(np.sort(first["row"]), np.sort(second["row"])):
         return "they held different rows out"

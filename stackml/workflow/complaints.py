@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -49,12 +50,13 @@ def unknown_key(path: Path, model: type[BaseModel]) -> str:
     """Return the sentence for a key that its part does not know."""
     known = fields_at(path[:-1], model)
     inside = f" in '{'.'.join(str(part) for part in path[:-1])}'" if len(path) > 1 else ""
-    elsewhere = [part for part in model.model_fields if str(path[-1]) in fields_at((part,), model)]
-    if elsewhere:
-        hint = f"; did you mean '{elsewhere[0]}.{path[-1]}'?"
-    else:
-        hint = near_miss(str(path[-1]), known) or f"; known: {', '.join(known)}"
-    return f"unknown key '{path[-1]}'{inside}{hint}"
+    key = str(path[-1])
+    elsewhere = {name: part for part in model.model_fields for name in fields_at((part,), model)}
+    if key not in elsewhere and (hint := near_miss(key, known)):
+        return f"unknown key '{key}'{inside}{hint}"
+    close = get_close_matches(key, elsewhere, n=1, cutoff=0.75)
+    hint = f"; did you mean '{elsewhere[close[0]]}.{close[0]}'?" if close else f"; known: {', '.join(known)}"
+    return f"unknown key '{key}'{inside}{hint}"
 
 
 def fields_at(path: Path, model: type[BaseModel]) -> list[str]:

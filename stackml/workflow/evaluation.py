@@ -13,7 +13,7 @@ import pandas as pd
 
 from stackml.datasets import dataset_card, load_dataset
 from stackml.foundation.errors import DataError, ParameterError, SchemaError, near_miss
-from stackml.metrics import bootstrap_interval, default_metric, get_metric
+from stackml.metrics import default_metric, get_metric, score_together
 from stackml.stack import StackClassifier, StackRegressor
 from stackml.tables.reading import to_frame
 from stackml.tracking.flavor import load_model
@@ -115,10 +115,11 @@ def evaluate(
     prediction = shown(stack, frame.drop(columns=target))
     drawn = frame[units].to_numpy() if units else None
     names = metrics or about.get("metrics") or [default_metric(problem).name]
-    scores = []
-    for metric in [get_metric(name, problem) for name in dict.fromkeys(names)]:
-        found = bootstrap_interval(metric, y, prediction, groups=drawn, n_resamples=RESAMPLES, seed=seed)
-        scores.append(Scored(STACK, metric.name, found.value, found.low, found.high))
+    wanted = [get_metric(name, problem) for name in dict.fromkeys(names)]
+    found = score_together(y, {STACK: prediction}, wanted, groups=drawn, n_resamples=RESAMPLES, seed=seed)
+    scores = [
+        Scored(STACK, name, sure.value, sure.low, sure.high) for (_, name), sure in found.intervals.items()
+    ]
     return Evaluation(
         model=str(model) if isinstance(model, str | Path) else type(model).__name__,
         data=told,
@@ -152,7 +153,7 @@ def _labelled(
         target = target or dataset_card(dataset).target
         if about.get("dataset") == dataset:
             notes.append(
-                f"the stack was trained on {about.get('n_train')} rows of '{dataset}', which are among "
+                f"the stack was trained on {about.get('n_train', 0):,} rows of '{dataset}', which are among "
                 "these: the scores are better than on new rows"
             )
     else:

@@ -61,7 +61,7 @@ class HeldOut:
     unit : ndarray of shape (n_rows,), optional
         Rows of one unit belong together and are resampled together.
     predictions : mapping of str to float64 ndarray
-        ``"stack"``, each learner, and ``"plain mean"`` where there are learners that predict the
+        ``"stack"``, each learner, and ``"plain mean"`` where several learners predict the
         target; of shape (n_rows,), multiclass (n_rows, n_classes).
     best : str or None
         The learner that was best out of fold, known before these rows were looked at.
@@ -180,6 +180,6 @@ def _of_learners(stack: Stack, frame: pd.DataFrame, problem: Problem) -> dict[st
         at += member.width
         if member.output_kind != "score":
             found[name] = columns if problem == "multiclass" else columns[:, 0]
-    if found:
+    if len(found) > 1:
         found[MEAN] = np.mean(list(found.values()), axis=0)
     return found

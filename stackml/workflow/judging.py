@@ -1,22 +1,16 @@
-"""Scores with intervals on held-out rows, and plain words on who beat whom."""
+"""Scores with intervals on held-out rows, and the stack held against its parts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
-
-import numpy as np
 
 from stackml.foundation.errors import ParameterError, SpecError
-from stackml.foundation.threads import available_cores
-from stackml.metrics import Difference, Metric, bootstrap_interval, get_metric, paired_difference
+from stackml.metrics import Metric, get_metric, score_together
 from stackml.workflow.held_out import MEAN, STACK, HeldOut
+from stackml.workflow.verdicts import Versus
 
 RESAMPLES = 200
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,20 +36,19 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Versus:
-    """How much better the stack is than another prediction of the same rows.
+class Judgement:
+    """What held-out rows say of a stack and its parts.
 
     Attributes
     ----------
-    other : str
-    metric : str
-    difference : Difference
-        Above 0 where the stack is better.
+    scores : list of Scored
+        Every prediction in every metric; stack, best learner and plain mean with intervals.
+    versus : list of Versus
+        The stack against its best learner and the plain mean, paired, in every metric.
     """
 
-    other: str
-    metric: str
-    difference: Difference
+    scores: list[Scored]
+    versus: list[Versus]
 
 
 def metrics_of(names: Sequence[str], problem: str, pipeline: str) -> list[Metric]:
@@ -72,77 +65,30 @@ def metrics_of(names: Sequence[str], problem: str, pipeline: str) -> list[Metric
         raise SpecError(f"pipeline '{pipeline}', 'metrics': {error}") from None
 
 
-def score(held_out: HeldOut, metrics: Sequence[Metric], seed: int) -> list[Scored]:
-    """Return every prediction's metrics; stack, best learner and plain mean with intervals."""
-    surely = (STACK, held_out.best, MEAN)
-
-    def one(name: str, metric: Metric) -> Scored:
-        prediction = held_out.predictions[name]
-        if name not in surely:
-            return Scored(name, metric.name, metric.value(held_out.y, prediction), np.nan, np.nan)
-        found = bootstrap_interval(
-            metric, held_out.y, prediction, groups=held_out.unit, n_resamples=RESAMPLES, seed=seed
-        )
-        return Scored(name, metric.name, found.value, found.low, found.high)
-
-    return _side_by_side(one, [(name, metric) for name in held_out.predictions for metric in metrics])
-
-
-def compare_within(held_out: HeldOut, metrics: Sequence[Metric], seed: int) -> list[Versus]:
-    """Return the paired differences of the stack to its best learner and to the plain mean."""
+def judge(held_out: HeldOut, metrics: Sequence[Metric], seed: int) -> Judgement:
+    """Score every prediction of the held-out rows and compare the stack with its parts."""
     others = [name for name in (held_out.best, MEAN) if name is not None and name in held_out.predictions]
-
-    def one(other: str, metric: Metric) -> Versus:
-        return Versus(other, metric.name, difference(held_out, metric, other, seed))
-
-    return _side_by_side(one, [(other, metric) for other in others for metric in metrics])
-
-
-def _side_by_side(one: Callable[[str, Metric], T], pairs: Sequence[tuple[str, Metric]]) -> list[T]:
-    # Resampling sorts and sums arrays outside Python's lock; each call has a seed stream of its own.
-    with ThreadPoolExecutor(available_cores()) as pool:
-        return list(pool.map(lambda pair: one(*pair), pairs))
-
-
-def difference(held_out: HeldOut, metric: Metric, other: str, seed: int) -> Difference:
-    """Return how much better the stack is than another prediction of the same rows."""
-    return paired_difference(
-        metric,
+    found = score_together(
         held_out.y,
-        held_out.predictions[STACK],
-        held_out.predictions[other],
+        {name: held_out.predictions[name] for name in dict.fromkeys((STACK, *others))},
+        metrics,
+        pairs=[(STACK, other) for other in others],
         groups=held_out.unit,
         n_resamples=RESAMPLES,
         seed=seed,
     )
-
-
-def verdict(versus: Versus) -> str:
-    """Return a sentence that claims no more than the interval shows."""
-    other = (
-        "the plain mean of its learners"
-        if versus.other == MEAN
-        else f"its best single learner ({versus.other})"
-    )
-    found = versus.difference
-    if found.value == found.low == found.high == 0:
-        same = versus.metric.replace("_", " ")
-        return f"the stack does not beat {other} on held-out rows: both have the same {same}"
-    return f"the stack {verb(found)} {other} on held-out rows: {told(versus.metric, found)}"
-
-
-def verb(difference: Difference) -> str:
-    """Return "beats", "does worse than" or "does not beat", as the interval allows."""
-    if difference.a_is_better:
-        return "beats"
-    return "does worse than" if difference.b_is_better else "does not beat"
-
-
-def told(metric: str, difference: Difference) -> str:
-    """Return a metric and a difference with its interval, above 0 for better."""
-    digits = 3 if max(abs(difference.low), abs(difference.high), abs(difference.value)) >= 0.002 else 5
-    value, low, high = (
-        f"{number:+.{digits}f}" for number in (difference.value, difference.low, difference.high)
-    )
-    lower = "" if get_metric(metric).greater_is_better else " (less is better; + is better)"
-    return f"{metric.replace('_', ' ')} {value} [{low}, {high}]{lower}"
+    scores = []
+    for name, prediction in held_out.predictions.items():
+        for metric in metrics:
+            sure = found.intervals.get((name, metric.name))
+            if sure is None:
+                value = metric.value(held_out.y, prediction)
+                scores.append(Scored(name, metric.name, value, float("nan"), float("nan")))
+            else:
+                scores.append(Scored(name, metric.name, sure.value, sure.low, sure.high))
+    versus = [
+        Versus(other, metric.name, found.differences[STACK, other, metric.name])
+        for other in others
+        for metric in metrics
+    ]
+    return Judgement(scores, versus)

@@ -9,9 +9,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from stackml.combiners.catalog import make_combiner
 from stackml.foundation.digest import digest
-from stackml.foundation.errors import MissingExtraError, near_miss
+from stackml.foundation.errors import near_miss
 from stackml.learners.base import Learner
-from stackml.learners.catalog import LEARNERS, PRESETS, make_learner
+from stackml.learners.catalog import LEARNERS, PRESETS, describe_learner
 from stackml.metrics.catalog import get_metric
 
 Problem = Literal["binary", "multiclass", "regression"]
@@ -54,10 +54,7 @@ def _check_learner(item: Any) -> None:
     if not isinstance(parameters, dict):
         raise ValueError(f"learner '{name}': parameters are keys with values; found {parameters!r}")
     if parameters:
-        try:
-            make_learner(name, **parameters)
-        except MissingExtraError as error:
-            raise ValueError(str(error)) from None
+        describe_learner(name, **parameters)
 
 
 MetricName = Annotated[str, BeforeValidator(_known_metric)]
@@ -177,7 +174,7 @@ class StackSpec(_Part):
 
 def _with_parameters(item: dict[str, dict[str, Any]]) -> tuple[str, Learner]:
     ((name, parameters),) = item.items()
-    return name, make_learner(name, **parameters)
+    return name, describe_learner(name, **parameters)
 
 
 class DecisionSpec(_Part):

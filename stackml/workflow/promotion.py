@@ -15,7 +15,8 @@ from stackml.tracking.registry import CHALLENGER, CHAMPION, ModelVersion, champi
 from stackml.tracking.registry import promote as promote_version
 from stackml.tracking.store import Store, connect
 from stackml.workflow.held_out import STACK, HeldOut, Stack, shown
-from stackml.workflow.judging import RESAMPLES, told
+from stackml.workflow.judging import RESAMPLES
+from stackml.workflow.verdicts import SAME_ROWS, spoken
 
 TABLE_TAG = "stackml.table"
 
@@ -144,12 +145,11 @@ def _against(
         if clean
         else f"; version {present.version} was trained on other rows and may have seen some of these"
     )
-    if found.a_is_better:
-        alias, said = CHAMPION, f"is the champion: it beats version {present.version}"
-    else:
-        alias = CHALLENGER
-        said = f"is a challenger: it {'does worse than' if found.b_is_better else 'does not beat'} {who}"
-    reason = f"version {version} {said} on the same held-out rows: {told(metric.name, found)}{seen}"
+    alias = CHAMPION if found.a_is_better else CHALLENGER
+    said = "the champion" if found.a_is_better else "a challenger"
+    whom = f"version {present.version}" if found.a_is_better else who
+    verdict = spoken("it", whom, SAME_ROWS, metric.name, found)
+    reason = f"version {version} is {said}: {verdict}{seen}"
     return Standing(alias, reason, present.version, found)
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 HELD_OUT_FILE = "held_out.parquet"
 METRIC_TAG = "stackml.metric"
+DATASET_TAG = "stackml.dataset"
 EXAMPLE_ROWS = 5
 
 Score = tuple[float, float | None, float | None]
@@ -121,7 +122,7 @@ def _record(
         oof=oof,
         texts=texts,
         input_example=frame.head(EXAMPLE_ROWS),
-        tags={TABLE_TAG: table, METRIC_TAG: spec.primary_metric, "stackml.dataset": result.dataset},
+        tags={TABLE_TAG: table, METRIC_TAG: spec.primary_metric, DATASET_TAG: result.dataset},
         run_name=f"{spec.name}-{result.stack_path.parent.name}",
         register_as=spec.registered_as(result.dataset),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,14 +81,18 @@ def parse_spec(text: str, where: str) -> PipelineSpec:
         raise SpecError("\n".join(f"{where}, line {line}: {what}" for line, what in sorted(told))) from None
 
 
-def apply_sets(spec: PipelineSpec, sets: Sequence[str]) -> PipelineSpec:
+def apply_sets(
+    spec: PipelineSpec, sets: Sequence[str], *, options: Mapping[str, str] | None = None
+) -> PipelineSpec:
     """Return a spec with some values replaced.
 
     Parameters
     ----------
     spec : PipelineSpec
     sets : sequence of str
-        ``"stack.folds=3"``: the path of a key and its new value, written as in YAML.
+        ``"split.folds=3"``: the path of a key and its new value, written as in YAML.
+    options : mapping of str to str, optional
+        For those of `sets` that the caller wrote another way: how, as ``"--preset fast"``.
 
     Raises
     ------
@@ -96,20 +100,24 @@ def apply_sets(spec: PipelineSpec, sets: Sequence[str]) -> PipelineSpec:
         If a key or value is wrong; the message names it and the nearest right one.
     """
     values = spec.model_dump()
+    options = options or {}
     placed: dict[tuple[str, ...], str] = {}
     wrong: list[str] = []
     for text in sets:
         try:
             placed[_place(values, text)] = text
         except SpecError as error:
-            wrong.append(f"--set {text}: {error}")
+            wrong.append(f"{options.get(text, f'--set {text}')}: {error}")
     if wrong:
         raise SpecError("\n".join(wrong))
     try:
         return PipelineSpec.model_validate(values)
     except ValidationError as error:
-        told = [f"--set {_behind(path, placed)}: {what}" for path, what in complaints(error, PipelineSpec)]
-        raise SpecError("\n".join(told)) from None
+        raise SpecError(
+            "\n".join(
+                _told(_behind(path, placed), what, options) for path, what in complaints(error, PipelineSpec)
+            )
+        ) from None
 
 
 def _place(values: dict[str, Any], text: str) -> tuple[str, ...]:
@@ -118,6 +126,9 @@ def _place(values: dict[str, Any], text: str) -> tuple[str, ...]:
     if not equals or not all(path):
         raise SpecError("write it as path=value, for instance stack.time_limit=60")
     _check_known(path)
+    if path == ("dataset",):
+        # Its models would be registered as if they were those of the default table.
+        raise SpecError(f"choose a table with --dataset {written} (in Python: dataset={written!r})")
     try:
         value = yaml.safe_load(written)
     except yaml.YAMLError as error:
@@ -136,6 +147,14 @@ def _check_known(path: tuple[str, ...]) -> None:
             raise SpecError(f"'{'.'.join(path[: depth - 1])}' holds a value, not keys of its own")
         if known and path[depth - 1] not in known:
             raise SpecError(unknown_key(path[:depth], PipelineSpec))
+
+
+def _told(text: str, what: str, options: Mapping[str, str]) -> str:
+    if text not in options:
+        return f"--set {text}: {what}"
+    # An option's user never wrote the path that it stands for.
+    key = text.partition("=")[0]
+    return f"{options[text]}: {what.removeprefix(repr(key)).removeprefix(':').strip()}"
 
 
 def _behind(path: tuple[str | int, ...], placed: dict[tuple[str, ...], str]) -> str:

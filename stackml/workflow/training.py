@@ -22,11 +22,12 @@ from stackml.splitting.base import Folds
 from stackml.stack import StackClassifier, StackRegressor
 from stackml.workflow.deciding import decision_table, plain_rows
 from stackml.workflow.held_out import STACK, HeldOut, Stack, predict_held_out
-from stackml.workflow.judging import Scored, Versus, compare_within, metrics_of, score, verdict
+from stackml.workflow.judging import Scored, judge, metrics_of
 from stackml.workflow.models import PipelineSpec
 from stackml.workflow.recording import HELD_OUT_FILE, Recorded, record
 from stackml.workflow.rows import Rows, divide, load_rows
 from stackml.workflow.spec import apply_sets
+from stackml.workflow.verdicts import Versus, verdicts
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,14 +163,14 @@ def train(
         stack = _fit(rows, outer, spec, _cache(spec, rows, folder, resume), n_jobs, tally)
         tally.stage("scoring held-out rows")
         held_out = predict_held_out(stack, rows, outer.folds[0].held_out)
-    versus = compare_within(held_out, metrics, spec.seed)
+    judged = judge(held_out, metrics, spec.seed)
     result = TrainingResult(
         spec=spec,
         dataset=rows.name,
         leaderboard=stack.leaderboard_,
-        held_out=score(held_out, metrics, spec.seed),
-        versus=versus,
-        verdicts=[verdict(v) for v in versus if v.metric == spec.primary_metric],
+        held_out=judged.scores,
+        versus=judged.versus,
+        verdicts=verdicts([v for v in judged.versus if v.metric == spec.primary_metric], held_out.makeup),
         decisions=_decisions(stack, rows, outer, held_out, spec),
         predictions=held_out.to_frame(),
         stack=stack,
@@ -241,8 +242,11 @@ def _card(result: TrainingResult, rows: Rows) -> dict[str, Any]:
 
 
 def _with_call(spec: PipelineSpec, preset: str | None, time_limit: float | None) -> PipelineSpec:
-    given = {"stack.learners": preset, "stack.time_limit": time_limit}
-    return apply_sets(spec, [f"{path}={value}" for path, value in given.items() if value is not None])
+    given = {"preset": ("stack.learners", preset), "time_limit": ("stack.time_limit", time_limit)}
+    options = {
+        f"{path}={value}": f"{name}={value!r}" for name, (path, value) in given.items() if value is not None
+    }
+    return apply_sets(spec, list(options), options=options)
 
 
 def _fit(

@@ -44,11 +44,10 @@ def verdicts(versus: Sequence[Versus], makeup: Makeup) -> list[str]:
     if makeup.same_as is not None:
         own = next((v for v in versus if v.other == makeup.same_as), None)
         said.append(_identity(makeup, own))
-    for v in versus:
-        mean_of_one = makeup.n_learners == 1 and v.other == MEAN
-        if v.other != makeup.same_as and not mean_of_one:
-            said.append(spoken("the stack", _named(v.other), HELD_OUT, v.metric, v.difference))
-    return said
+    others = [v for v in versus if v.other != makeup.same_as]
+    return said + [
+        spoken("the stack", _named(v.other, makeup), HELD_OUT, v.metric, v.difference) for v in others
+    ]
 
 
 def spoken(who: str, whom: str, where: str, metric: str, found: Difference) -> str:
@@ -88,8 +87,10 @@ def _verb(found: Difference) -> str:
     return "is ahead of" if found.value > 0 else "is behind"
 
 
-def _named(other: str) -> str:
-    return "the plain mean of its learners" if other == MEAN else f"its best single learner ({other})"
+def _named(other: str, makeup: Makeup) -> str:
+    if other == MEAN:
+        return "the plain mean of its learners"
+    return f"its {'only' if makeup.n_learners == 1 else 'best single'} learner ({other})"
 
 
 def _identity(makeup: Makeup, own: Versus | None) -> str:

@@ -12,7 +12,19 @@ from stackml.cli.app import app
 from stackml.foundation.errors import DataError
 
 COMMANDS = (
-    *("train", "score", "evaluate", "compare", "promote", "learners", "init", "ui", "doctor", "data"),
+    *(
+        "train",
+        "score",
+        "evaluate",
+        "explain",
+        "compare",
+        "promote",
+        "learners",
+        "init",
+        "ui",
+        "doctor",
+        "data",
+    ),
     *("data list", "data make", "data fetch", "data verify"),
 )
 
@@ -68,12 +80,12 @@ def test_a_slip_in_the_command_names_the_nearest(run, arguments, hint):
         (["train", "fruad"], r"did you mean 'fraud'\?"),
         (
             ["train", "fraud", "--set", "stack.fold=3"],
-            r"--set stack\.fold=3: unknown key 'fold' in 'stack'; known: learners",
+            r"--set stack\.fold=3: unknown key 'fold' in 'stack'; did you mean 'split\.folds'\?",
         ),
         (["train", "fraud", "--set", "split.foldz=3"], r"did you mean 'folds'\?"),
         (["train", "fraud", "--set", "seed"], r"write it as path=value"),
         (["train", "fraud", "--preset", "fastt"], r"did you mean 'fast'\?"),
-        (["train", "fraud", "--time-limit", "-1"], r"stack\.time_limit=-1"),
+        (["train", "fraud", "--time-limit", "-1"], r"--time-limit -1\.0: should be greater than 0"),
         (["train", "fraud", "--dataset", "banksym"], r"did you mean 'banksim'\?"),
         (["data", "make", "fraud_smi"], r"did you mean 'fraud_sim'\?"),
         (["data", "make", "fraud_sim", "rows.xlsx"], r"\.parquet or \.csv; found '\.xlsx'"),

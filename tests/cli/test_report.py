@@ -74,7 +74,9 @@ def result(tmp_path: Path) -> TrainingResult:
         alias="challenger",
         tracking_uri="sqlite:///mlflow.db",
         seconds=83.0,
-        notes=["version 3 is a challenger"],
+        fits_done=3,
+        fits_cached=12,
+        notes=["version 3 is a challenger", f"learner 'mlp' failed: {LONG}"],
     )
 
 
@@ -87,12 +89,18 @@ def test_a_pipe_gets_every_sentence_whole_and_plain(result, capsys, monkeypatch,
     assert "\x1b" not in "".join(lines)
     assert f"T{VERDICT[1:]}." in lines
     assert any(line.startswith("mlp failed: FitError: fold 2 [of 5]") and len(line) > 100 for line in lines)
+    assert sum("the loss is not finite" in line for line in lines) == 1, "told once"
+    assert "fits: 12 kept from the run before, 3 done now" in lines
+    assert [line.split()[:4] for line in lines if line.startswith("flag ")] == [
+        ["flag", "nothing", "-", "0.0"]
+    ]
     assert all(line == line.rstrip() for line in lines)
     assert "fraud on fraud_sim: 32,000 rows learned from, 8,000 held out, 1 min 23 s" in lines
     for label, text in (
         ("stored", "runs/fraud/now/fraud.stack"),
         ("registered", "fraud version 3, the challenger: models:/fraud@challenger"),
         ("look", "stackml ui"),
+        ("compare", "stackml compare --pipeline fraud"),
         ("score", "stackml score models:/fraud@challenger ROWS.csv SCORES.csv"),
     ):
         assert any(line.split(maxsplit=1) == [label, text] for line in lines), label

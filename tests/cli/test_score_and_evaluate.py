@@ -16,7 +16,7 @@ def test_score_prints_rows_seconds_and_output(run, stack_path, rows, tmp_path):
     assert result.exit_code == 0, result.stderr
     lines = dict(line.split(maxsplit=1) for line in result.stdout.splitlines())
     assert lines["rows"] == "120"
-    assert lines["seconds"].endswith("rows/s)")
+    assert lines["time"].endswith("rows/s)")
     assert lines["output"] == "new/folder/scores.parquet"
     assert "fraud" in result.stdout, "a column that was not used is told"
     found = pd.read_parquet("new/folder/scores.parquet")

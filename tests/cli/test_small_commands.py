@@ -24,7 +24,7 @@ def test_data_list_says_where_each_table_is(run, tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
     lines = {line.split()[0]: line for line in run("data", "list").stdout.splitlines() if line.split()}
     assert lines["fraud_sim"].endswith("simulated")
-    assert lines["german_credit"].endswith("data/raw/german_credit.csv")
+    assert lines["german_credit"].endswith("here (csv)")
     assert "absent" in lines["banksim"]
 
 

@@ -1,6 +1,7 @@
 """One training from the command line, and what can be done with it afterwards."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,49 @@ def test_the_champion_scores_a_file_and_can_be_compared(project):
     found = pd.read_csv(folder / "out" / "scores.csv")
     assert list(found.columns) == ["row", "transaction_id", "prediction", "probability_0", "probability_1"]
     assert len(found) == 80
-    compared = stackml(folder, "compare", "--pipeline", "fraud")
-    assert compared.returncode == 0, compared.stderr
-    assert "roc_auc" in compared.stdout
+
+
+def test_two_runs_are_compared_by_pipeline_and_by_id(project):
+    folder, out = project
+    sets = ("--set", "split.folds=2", "--set", "stack.learners=[logistic]", "--set", "stack.metric=null")
+    done = stackml(folder, "train", "fraud", "--rows", "2500", *sets)
+    assert done.returncode == 0, done.stderr
+    assert "its only learner (logistic)" in done.stdout
+    assert "\ncompare     stackml compare --pipeline fraud\n" in done.stdout
+    first, second = (re.findall(r"^tracked +run (\w+)", text, re.MULTILINE)[0] for text in (out, done.stdout))
+    by_pipeline = stackml(folder, "compare", "--pipeline", "fraud")
+    by_id = stackml(folder, "compare", second[:8], first)
+    for compared in (by_pipeline, by_id):
+        assert compared.returncode == 0, compared.stderr
+        lines = compared.stdout.splitlines()
+        (verdict,) = (line for line in lines if line.startswith(f"Run {second[:8]} "))
+        assert f" run {first[:8]} on the same held-out rows" in verdict
+        assert ": average precision " in verdict or " the same average precision " in verdict
+        assert any(line.split()[:2] == ["recall_at_1%", second[:8]] for line in lines)
+        assert any(line.split()[0] == "stack.learners" for line in lines if line.strip())
+    assert by_id.stdout == by_pipeline.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ("--preset", "fastt"),
+            "error: --preset fastt: unknown preset or learner 'fastt'; did you mean 'fast'?",
+        ),
+        (
+            ("--set", "stack.fold=3"),
+            "--set stack.fold=3: unknown key 'fold' in 'stack'; did you mean 'split.folds'?",
+        ),
+        (
+            ("--set", "split.fold=3"),
+            "--set split.fold=3: unknown key 'fold' in 'split'; did you mean 'folds'?",
+        ),
+        (("--dataset", "banksm"), "has no dataset 'banksm'; did you mean 'banksim'?"),
+        (("--set", "dataset=banksim"), "choose a table with --dataset banksim"),
+    ],
+)
+def test_a_near_miss_is_pointed_out(run, arguments, told):
+    result = run("train", "fraud", *arguments)
+    assert result.exit_code == 2
+    assert told in result.stderr

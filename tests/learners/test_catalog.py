@@ -10,6 +10,7 @@ from stackml.learners.catalog import (
     FITTED,
     LEARNERS,
     PRESETS,
+    describe_learner,
     make_learner,
     resolve_learners,
     restore_learner,
@@ -41,6 +42,15 @@ def test_presets_leave_out_what_is_not_installed(monkeypatch: pytest.MonkeyPatch
     assert "catboost" not in names("best")
     with pytest.raises(MissingExtraError, match=r"needs 'catboost'.*pip install 'stackml\[best\]'"):
         make_learner("catboost")
+
+
+def test_what_is_not_installed_is_left_to_fail_among_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "installed", lambda module: False)
+    assert names(["catboost", "logistic"]) == ["catboost", "logistic"]
+    assert describe_learner("catboost", depth=4).parameters["depth"] == 4
+    for alone in (["catboost"], "catboost", [("mine", describe_learner("catboost"))]):
+        with pytest.raises(MissingExtraError, match=r"needs 'catboost'.*pip install 'stackml\[best\]'"):
+            resolve_learners(alone, BINARY)
 
 
 def test_every_form_is_accepted() -> None:

@@ -13,6 +13,7 @@ import stackml
 from stackml.foundation.errors import DataError, ParameterError, SchemaError
 from stackml.foundation.progress import Event
 from stackml.scoring import score_file
+from stackml.tables.reading import read_file
 
 pytestmark = pytest.mark.filterwarnings("ignore:X has 1 column.*'fraud'")  # the frames hold their target
 N_ROWS = 120
@@ -145,6 +146,24 @@ def test_a_csv_id_that_is_also_a_feature_is_kept_as_written(stack, rows, tmp_pat
     assert found["code"].tolist() == rows["code"].tolist()
     assert found["n_before"].tolist() == [str(n) for n in rows["n_before"]]
     assert np.array_equal(probabilities(tmp_path / "out.parquet"), stack.predict_proba(rows))
+
+
+def test_none_in_a_csv_means_what_it_means_when_the_file_is_read_whole(rows, tmp_path):
+    codes = np.random.default_rng(2).choice([3, 14, 15], N_ROWS).astype(object)
+    rows = rows.assign(branch=codes)
+    schema = {"roles": {"customer": "id"}, "categories": ["branch"]}
+    stack = stackml.StackClassifier(
+        ["lightgbm", "logistic"], combiner="mean", folds=2, schema=schema, n_jobs=1
+    )
+    stack.fit(rows.drop(columns="fraud"), rows["fraud"])
+    given = rows.drop(columns="fraud").astype({"amount": object, "kind": object})
+    given.loc[given.index[::3], ["amount", "kind", "branch"]] = "None"
+    given.to_csv(tmp_path / "rows.csv", index=False)
+    score_file(stack, tmp_path / "rows.csv", tmp_path / "scores.parquet", batch_rows=50)
+    whole = read_file(tmp_path / "rows.csv")
+    assert whole["amount"].isna().sum() > N_ROWS / 3
+    assert (whole["kind"] == "None").sum() > N_ROWS / 4, "a word that the stack never saw, but a word"
+    assert np.array_equal(probabilities(tmp_path / "scores.parquet"), stack.predict_proba(whole))
 
 
 def test_compressed_csv_in_and_out(stack, rows, tmp_path):

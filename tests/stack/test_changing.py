@@ -206,3 +206,18 @@ def test_a_listener_hears_of_every_fit_from_one_thread(classifier, rows, binary)
     assert threads == {threading.get_ident()}
     assert max(event.done for event in heard.events) == 6
     assert {event.total for event in heard.events if event.kind == "task_done"} == {6}
+
+
+def test_one_learner_alone_is_not_combined():
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(200, 3)), columns=list("abc"))
+    y = (X["a"] + np.random.default_rng(1).normal(size=200) > 0).astype(int)
+    fitted = StackClassifier(["logistic"], folds=2).fit(X, y)
+    assert fitted.fitted_.combiner.kind == "single"
+
+
+def test_under_time_folds_stack_and_learners_are_scored_on_the_same_rows():
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(300, 3)), columns=list("abc"))
+    y = (X["a"] + np.random.default_rng(1).normal(size=300) > 0).astype(int)
+    fitted = StackClassifier(["logistic"], folds=4, calibration="none").fit(X, y, time=np.arange(300))
+    board = fitted.leaderboard_.set_index("name")
+    assert board.loc["stack", "score"] == pytest.approx(board.loc["logistic", "score"], abs=1e-6)

@@ -13,7 +13,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from stackml.foundation.errors import DataError, ParameterError, SchemaError, StackmlWarning
+from stackml.foundation.errors import DataError, ParameterError, SchemaError, SplitError, StackmlWarning
+from stackml.stack import StackClassifier
 from stackml.tables import read_file
 
 
@@ -505,3 +506,11 @@ def test_lists_of_lists_are_read(classifier, rows, binary):
     assert np.array_equal(
         stack.predict_proba(numbers), classifier().fit(numbers, binary).predict_proba(numbers)
     )
+
+
+def test_messages_about_time_speak_of_dates():
+    days = pd.date_range("2024-03-01", periods=90, freq="D")
+    X = pd.DataFrame({"a": np.random.default_rng(0).normal(size=90)})
+    y = np.r_[np.zeros(60), np.tile([0, 1], 15)].astype(int)  # the past knows one class only
+    with pytest.raises(SplitError, match=r"2024-0\d-\d\d"):
+        StackClassifier(["logistic"], folds=4).fit(X, y, time=days)

@@ -38,7 +38,7 @@ def test_words_for_the_classes_are_understood(first, fresh):
 def test_a_table_of_the_catalog_is_noted_to_hold_training_rows(first):
     found = evaluate(first.stack, dataset="credit_sim", metrics=["roc_auc"])
     assert found.rows == 30_000
-    assert "trained on 1200 rows of 'credit_sim'" in found.notes[0]
+    assert "trained on 1,200 rows of 'credit_sim'" in found.notes[0]
 
 
 def test_mistakes_are_told(first, fresh, project):

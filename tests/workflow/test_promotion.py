@@ -36,7 +36,7 @@ def test_better_on_the_same_rows_becomes_champion_and_worse_does_not(first, seco
         store, name, 2, first.stack, held_out(rows, 1.0 - shown(first.stack, frame)), frame, metric
     )
     assert worse.alias == "challenger"
-    assert "does worse than the champion" in worse.reason
+    assert "it is behind the champion (version " in worse.reason
     assert "may have seen" in worse.reason, "the division these rows come from was not named"
     assert champion(store, name).version == before.version
     better = decide(store, name, 2, first.stack, held_out(rows, y.astype(float)), frame, metric)

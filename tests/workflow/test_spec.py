@@ -135,6 +135,9 @@ def test_sets_are_yaml_values(spec):
     ("text", "what"),
     [
         ("stack.folds=3", "did you mean 'split.folds'?"),
+        ("stack.fold=3", "did you mean 'split.folds'?"),
+        ("split.fold=3", "did you mean 'folds'?"),
+        ("dataset=banksim", "choose a table with --dataset banksim"),
         ("stak.strict=true", "unknown key 'stak'; did you mean 'stack'?"),
         ("split.folds=three", "'split.folds' should be a valid integer"),
         ("seed.x=2", "'seed' holds a value, not keys of its own"),
@@ -148,6 +151,21 @@ def test_a_wrong_set_names_itself_and_the_nearest(spec, text, what):
         apply_sets(spec, [text])
     assert str(caught.value).startswith(f"--set {text}: ")
     assert what in str(caught.value)
+
+
+def test_a_set_that_was_written_as_an_option_is_told_as_one(spec):
+    with pytest.raises(SpecError, match=r"^--rows 3: should be greater than or equal to 50; found 3$"):
+        apply_sets(spec, ["n_rows=3"], options={"n_rows=3": "--rows 3"})
+
+
+def test_only_the_default_table_gives_its_pipelines_name_to_a_model(spec):
+    more = apply_sets(spec, ["datasets.my table/2.path=a.csv"])
+    assert spec.registered_as("fraud_sim") == "fraud"
+    assert spec.registered_as("banksim") == "fraud-banksim"
+    assert more.registered_as("my table/2") == "fraud-my-table-2"
+    assert more.registered_as("...") not in ("fraud", "fraud-"), "odd characters alone still give a name"
+    named = apply_sets(spec, ["tracking.registered_model=ours"])
+    assert named.registered_as("banksim") == named.registered_as("fraud_sim") == "ours"
 
 
 def test_several_wrong_sets_are_told_at_once(spec):

@@ -1,9 +1,11 @@
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import stackml
-from stackml.foundation.errors import FitError, SchemaError, SpecError
+from stackml.foundation.errors import FitError, MissingExtraError, SchemaError, SpecError
 from stackml.learners.linear import LogisticLearner
 from stackml.metrics import get_metric
 from stackml.workflow.rows import divide, load_rows
@@ -30,12 +32,11 @@ def test_held_out_scores_are_those_of_the_logged_predictions(first):
 
 
 def test_verdicts_say_no_more_than_the_intervals(first):
-    alone, mean = first.verdicts
+    mean, alone = first.verdicts
     assert "its best single learner (" in alone
     # Its combiner is the mean itself.
-    assert mean == (
-        "the stack does not beat the plain mean of its learners on held-out rows: both have the same roc auc"
-    )
+    assert mean.startswith("the stack is the plain mean of its 2 learners")
+    assert "as its pipeline asks" in mean
     for versus in first.versus:
         claims = [v for v in first.verdicts if versus.other in v and versus.metric == "roc_auc"]
         assert all((" beats " in claim) == (versus.difference.low > 0) for claim in claims)
@@ -67,7 +68,8 @@ def test_first_version_is_champion_and_the_next_is_held_against_it(first, second
     assert second.version == 2
     assert second.alias in ("champion", "challenger")
     (note,) = [n for n in second.notes if n.startswith("version 2 ")]
-    assert "on the same held-out rows: roc auc" in note
+    assert "on the same held-out rows" in note
+    assert ": roc auc " in note
     assert "may have seen" not in note
     assert (second.alias == "champion") == ("it beats version 1" in note)
 
@@ -139,10 +141,44 @@ def test_a_learner_that_fails_is_reported_and_left_out(tmp_path, monkeypatch):
     board = result.leaderboard.set_index("name")
     assert board.loc["logistic", "status"] == "failed"
     assert "learner 'logistic' failed: RuntimeError: no convergence today" in result.notes
-    assert "lightgbm" in result.verdicts[0]
+    assert result.verdicts[0].startswith("the stack is its only learner (lightgbm)")
+    assert {s.name for s in result.held_out} == {"stack", "lightgbm"}
     assert result.run_id is None
     with pytest.raises(FitError, match="no convergence today"):
         train(apply_sets(spec, ["stack.learners=[logistic]"]), folder=tmp_path, n_jobs=1)
+
+
+def test_a_learner_that_is_not_installed_fails_alone(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "catboost", None)
+    monkeypatch.setattr("stackml.learners.catalog.installed", lambda module: module != "catboost")
+    named = apply_sets(
+        load_spec("credit"), [*UNTRACKED, "stack.learners=[catboost: {max_rounds: 20}, logistic]"]
+    )
+    result = train(named, folder=tmp_path, n_jobs=1)
+    board = result.leaderboard.set_index("name")
+    assert board.loc["catboost", "status"] == "failed"
+    assert "pip install 'stackml[best]'" in board.loc["catboost", "message"]
+    assert board.loc["logistic", "status"] == "fitted"
+    with pytest.raises(MissingExtraError, match=r"learner 'catboost' needs 'catboost'.*stackml\[best\]"):
+        train(apply_sets(named, ["stack.learners=[catboost]"]), folder=tmp_path, n_jobs=1)
+
+
+def test_another_table_is_registered_under_a_name_of_its_own(first, credit, project, tmp_path):
+    assert first.registered_name == "credit"
+    rows = load_rows(credit, None, project)
+    rows.frame.assign(default=rows.y).to_csv(tmp_path / "more.csv", index=False)
+    spec = apply_sets(
+        credit,
+        [
+            "datasets.more.path=more.csv",
+            "datasets.more.target=default",
+            "stack.learners=[logistic]",
+            f"tracking.uri={first.tracking_uri}",
+        ],
+    )
+    other = train(spec, dataset="more", folder=tmp_path, n_jobs=1)
+    assert (other.registered_name, other.version, other.alias) == ("credit-more", 1, "champion")
+    assert "version 1 of 'credit-more' is the champion: there was none before" in other.notes
 
 
 def test_call_comes_before_the_spec(tmp_path):
@@ -150,8 +186,10 @@ def test_call_comes_before_the_spec(tmp_path):
     result = train(spec, folder=tmp_path, preset="fast", time_limit=50, n_jobs=1)
     assert result.spec.stack.learners == "fast"
     assert result.spec.stack.time_limit == 50
-    with pytest.raises(SpecError, match="unknown preset or learner 'fst'; did you mean 'fast'"):
-        train(spec, folder=tmp_path, preset="fst")
+    with pytest.raises(
+        SpecError, match=r"^preset='fastt': unknown preset or learner 'fastt'; did you mean 'fast'"
+    ):
+        train(spec, folder=tmp_path, preset="fastt")
 
 
 OWN = """
@@ -183,7 +221,7 @@ def test_a_table_of_ones_own_with_classes_or_a_number(own_table, target, metric,
     spec = parse_spec(OWN.format(target=target, metric=metric, linear=linear), "own.yaml")
     result = train(spec, folder=own_table, n_jobs=1)
     assert len(result.verdicts) == 2
-    assert "(less is better; + is better)" in result.verdicts[0]
+    assert "(less is better; + is better)" in result.verdicts[1]
     assert result.decisions.empty
     assert "junk" not in {c.name for c in result.stack.fitted_.schema.read}
 
