@@ -24,8 +24,8 @@ $(STAMP): $(LOCKS) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, '$(PYTHON)' is older; name another with PYTHON="; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV) (some minutes the first time)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(foreach lock,$(LOCKS),-r $(lock))
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check $(foreach lock,$(LOCKS),-r $(lock))
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps -e .
 	@touch $@
 
 DATASET_ARG := $(if $(DATASET),--dataset $(DATASET))
@@ -34,7 +34,7 @@ train: setup ## Train a pipeline: PIPELINE=fraud|credit|readmission [DATASET=ban
 	@$(BIN)/stackml train $(PIPELINE) $(DATASET_ARG) $(ARGS)
 
 score: setup ## Score a batch with the champion: PIPELINE=fraud [DATASET=banksim] [INPUT=rows.csv OUTPUT=out.csv]
-	@$(BIN)/stackml score models:/$(PIPELINE)$(if $(DATASET),-$(DATASET))@champion $(or $(INPUT),data/samples/$(PIPELINE)_sim.csv) $(or $(OUTPUT),runs/$(PIPELINE)-scores.csv) $(ARGS)
+	@$(BIN)/stackml score models:/$(PIPELINE)$(if $(DATASET),-$(DATASET))@champion $(or $(INPUT),$(if $(DATASET),$(error INPUT=rows.csv is needed with DATASET=$(DATASET)),data/samples/$(PIPELINE)_sim.csv)) $(or $(OUTPUT),runs/$(PIPELINE)-scores.csv) $(ARGS)
 
 compare: setup ## Put runs side by side: RUNS="id id", or the pipeline's latest
 	@$(BIN)/stackml compare $(if $(RUNS),$(RUNS),--pipeline $(PIPELINE)) $(ARGS)

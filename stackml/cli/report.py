@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
+from shutil import which
 from typing import TYPE_CHECKING, Any
 
 from stackml.cli.terminal import (
@@ -133,13 +135,14 @@ def _next(result: TrainingResult, tracking_uri: str | None) -> list[tuple[str, s
     path = short_path(result.stack_path)
     stored = ("stored", path)
     if result.tracking_uri is None or not result.registered_name:
-        return [stored, ("score", f"stackml score {path} ROWS.csv SCORES.csv")]
+        return [stored, ("score", f"{_program()} score {path} ROWS.csv SCORES.csv")]
     from stackml.tracking.redaction import without_credentials
 
     name, alias = result.registered_name, result.alias
     model = f"models:/{name}@{alias}"
     at = f" --tracking-uri {without_credentials(tracking_uri)}" if tracking_uri else ""
-    look, score = f"stackml ui{at}", f"stackml score {model} ROWS.csv SCORES.csv{at}"
+    program = _program()
+    look, score = f"{program} ui{at}", f"{program} score {model} ROWS.csv SCORES.csv{at}"
     several = result.version is not None and int(result.version) > 1
     if _has_makefile() and not at:
         look = f"make ui (or: {look})"
@@ -148,9 +151,15 @@ def _next(result: TrainingResult, tracking_uri: str | None) -> list[tuple[str, s
         ("registered", f"{name} version {result.version}, the {alias}: {model}"),
         ("tracked", f"run {result.run_id} in {without_credentials(result.tracking_uri)}"),
         ("look", look),
-        *([("compare", f"stackml compare --pipeline {result.spec.name}{at}")] if several else []),
+        *([("compare", f"{program} compare --pipeline {result.spec.name}{at}")] if several else []),
         ("score", score),
     ]
+
+
+def _program() -> str:
+    """Return how to call this program from here: by its name only where a shell would find it."""
+    called = Path(sys.argv[0])
+    return "stackml" if called.name != "stackml" or which("stackml") else short_path(called)
 
 
 def _has_makefile() -> bool:

@@ -15,7 +15,7 @@ from stackml.combiners.greedy import GreedyCombiner
 from stackml.combiners.inputs import FloatArray, checked, weight_of
 from stackml.combiners.logistic import LogisticCombiner
 from stackml.combiners.mean import MeanCombiner
-from stackml.combiners.nested import nested_splits
+from stackml.combiners.nested import Split, nested_splits
 from stackml.combiners.scoring import scorer
 from stackml.combiners.simplex import SimplexCombiner
 from stackml.combiners.single import SingleCombiner
@@ -27,6 +27,7 @@ from stackml.tables.target import Target
 
 _LEAST_FOLDS = 3
 _NAN = float("nan")
+_NO_TIME = "not tried: no time was left"
 
 DEFAULT_CANDIDATES: tuple[Combiner, ...] = (
     SingleCombiner(),
@@ -47,6 +48,7 @@ class ChoiceRow:
     candidate : str
     score : float
         Mean over folds of the metric, greater is better; minus the loss where no metric is named.
+        The winner's is flattered by the choice; that of `Choice.nested` is not.
     loss : float
         Mean log loss (nats a row) or squared error.
     difference : float
@@ -82,7 +84,10 @@ class Choice:
     rows : tuple of ChoiceRow
         In the order of the candidates.
     nested : float64 ndarray of shape (n_rows, n_outputs)
-        The chosen combiner's predictions of rows it was fitted without; NaN where there are none.
+        What the choice itself predicts of rows it did not see: those of each fold come from the
+        candidate that the other folds prefer, fitted without these rows, so that the luck by
+        which a candidate wins does not count as skill. Where fewer than three other folds can
+        be scored they are the chosen combiner's. NaN where there are none.
     """
 
     chosen: str
@@ -132,20 +137,31 @@ class _Trial:
     failure: str = ""
     difference: float = _NAN
     standard_error: float = _NAN
+    loses: bool = False
 
 
 def choose_combiner(
-    candidates: Sequence[Combiner], meta: MetaFeatures, target: Target, context: Context
+    candidates: Sequence[Combiner],
+    meta: MetaFeatures,
+    target: Target,
+    context: Context,
+    deadline: float | None = None,
 ) -> tuple[FittedCombiner, Choice]:
     """Return the combiner to use, fitted on all rows, and how it was chosen.
 
     Every candidate is fitted and scored along the context's folds, on rows it did not see (where
     folds follow time: fitted on earlier folds alone). The best mean score is found; the simplest
-    candidate whose paired difference to it is within one standard error is taken. Picking a
+    candidate whose paired difference to it is within one standard error is taken, where its loss
+    over rows is not higher by more than one standard error either: the spread of a few folds
+    alone would let a plain mean pass too easily. Picking a
     single learner is not simple in this sense: the pick varies most from sample to sample. It is
     cheap, though, so it is taken where no combination scored noticeably better: by more than a
     third of a standard error. Differences are those of the folds' scores, or of the rows' losses where
     fewer than three folds can be scored.
+
+    The combiner returned is the choice of all folds. `Choice.nested` is not its own nested
+    prediction but that of a choice made anew for each fold, by the scores of the others alone
+    (under time folds by earlier and later ones).
 
     Parameters
     ----------
@@ -156,6 +172,9 @@ def choose_combiner(
     target : Target
         Of the same rows.
     context : Context
+    deadline : float, optional
+        Moment of `time.perf_counter`, in seconds, after which no further candidate is begun.
+        Candidates are tried in order of complexity; one is always tried.
 
     Returns
     -------
@@ -175,7 +194,14 @@ def choose_combiner(
     checked(meta, target)
     scorer(context.metric, target.problem)
     trials = [_Trial(c, np.full((meta.n_rows, meta.problem.n_outputs), np.nan)) for c in candidates]
-    _try_all(trials, meta, target, context)
+    splits = list(nested_splits(target, context))
+    began = False
+    for trial in sorted(trials, key=lambda t: t.combiner.complexity):
+        if began and deadline is not None and perf_counter() >= deadline:
+            trial.failure = _NO_TIME
+            continue
+        _try(trial, splits, meta, target, context)
+        began = began or not trial.failure
     _compare(trials, target)
     order = sorted((t for t in trials if not t.failure), key=_preference)
     for trial in order:
@@ -184,29 +210,26 @@ def choose_combiner(
         except Exception as error:
             trial.failure = f"failed: {error}"
             continue
-        return fitted, _record(trials, trial, target, context)
+        return fitted, _record(trials, trial, splits, target, context)
     raise FitError("no combiner could be fitted: " + "; ".join(f"{_name(t)} {t.failure}" for t in trials))
 
 
-def _try_all(trials: list[_Trial], meta: MetaFeatures, target: Target, context: Context) -> None:
+def _try(trial: _Trial, splits: list[Split], meta: MetaFeatures, target: Target, context: Context) -> None:
     score = scorer(context.metric, target.problem)
-    for split in nested_splits(target, context):
+    for split in splits:
         parts = meta.take(split.train), target.take(split.train), split.context
         asked, truth = meta.take(split.held_out), target.take(split.held_out)
-        for trial in trials:
-            if trial.failure:
-                continue
-            began = perf_counter()
-            try:
-                predicted = trial.combiner.fit(*parts).predict(asked)
-            except Exception as error:
-                # One candidate that cannot be fitted must not cost the stack.
-                trial.failure = f"failed: {error}"
-                trial.nested[:] = np.nan
-                continue
-            trial.seconds += perf_counter() - began
-            trial.nested[split.held_out] = predicted
-            trial.scores.append(score(truth.values, predicted, truth.weight))
+        began = perf_counter()
+        try:
+            predicted = trial.combiner.fit(*parts).predict(asked)
+        except Exception as error:
+            # One candidate that cannot be fitted must not cost the stack.
+            trial.failure = f"failed: {error}"
+            trial.nested[:] = np.nan
+            return
+        trial.seconds += perf_counter() - began
+        trial.nested[split.held_out] = predicted
+        trial.scores.append(score(truth.values, predicted, truth.weight))
 
 
 def _compare(trials: list[_Trial], target: Target) -> None:
@@ -217,26 +240,55 @@ def _compare(trials: list[_Trial], target: Target) -> None:
     scores = np.array([t.scores for t in able])
     scores = scores[:, ~np.isnan(scores).any(axis=0)]
     if scores.shape[1] >= _LEAST_FOLDS:
-        at = np.argmax(_rounded(scores.mean(axis=1)))
-        gaps = scores[at] - scores
-        errors = gaps.std(axis=1, ddof=1) / np.sqrt(gaps.shape[1])
-        means = gaps.mean(axis=1)
+        means, errors = _gaps(scores)
+        lags, spreads = _loss_gaps(able, target, int(np.argmin(means)))
     else:
-        losses = np.stack([_losses(t.nested, target) for t in able])
-        seen = ~np.isnan(losses[0])
-        w = weight_of(target)[seen]
-        losses = losses[:, seen]
-        at = np.argmin([weighted_mean(row, w) for row in losses])
-        gaps = losses - losses[at]
-        means = np.array([weighted_mean(row, w) for row in gaps])
-        errors = np.sqrt((w**2 * (gaps - means[:, None]) ** 2).sum(axis=1)) / max(float(w.sum()), 1e-300)
-    for trial, mean, error in zip(able, means, errors, strict=True):
+        means, errors = lags, spreads = _loss_gaps(able, target)
+    for trial, mean, error, lag, spread in zip(able, means, errors, lags, spreads, strict=True):
         trial.difference, trial.standard_error = float(mean), float(error)
+        trial.loses = bool(lag > spread + 1e-12)
 
 
-def _rounded(scores: FloatArray) -> FloatArray:
+def _loss_gaps(
+    trials: list[_Trial], target: Target, best: int | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """Return mean and standard error, over rows, of what each trial loses to the best."""
+    losses = np.stack([_losses(t.nested, target) for t in trials])
+    seen = ~np.isnan(losses[0])
+    w = weight_of(target)[seen]
+    losses = losses[:, seen]
+    at = int(np.argmin([weighted_mean(row, w) for row in losses])) if best is None else best
+    gaps = losses - losses[at]
+    means = np.array([weighted_mean(row, w) for row in gaps])
+    return means, np.sqrt((w**2 * (gaps - means[:, None]) ** 2).sum(axis=1)) / max(float(w.sum()), 1e-300)
+
+
+def _gaps(scores: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return mean and standard error of the best's lead, from float64 of shape (n_trials, n_folds)."""
     # Equal but for rounding: the first, simpler one is the best.
-    return np.asarray(np.round(scores, 12))
+    gaps = scores[np.argmax(np.round(scores.mean(axis=1), 12))] - scores
+    return gaps.mean(axis=1), gaps.std(axis=1, ddof=1) / np.sqrt(gaps.shape[1])
+
+
+def _nested_choice(trials: list[_Trial], chosen: _Trial, splits: list[Split]) -> FloatArray:
+    """Return the nested predictions of the choice: each fold's by the candidate the others prefer."""
+    nested = chosen.nested.copy()
+    able = [t for t in trials if not t.failure and t.scores]
+    if len(able) < 2:
+        return nested
+    scores = np.array([t.scores for t in able])
+    known = ~np.isnan(scores).any(axis=0)
+    for k, split in enumerate(splits):
+        others = known & (np.arange(len(known)) != k)
+        if others.sum() < _LEAST_FOLDS:
+            continue
+        means, errors = _gaps(scores[:, others])
+        judged = [
+            replace(t, difference=float(mean), standard_error=float(error))
+            for t, mean, error in zip(able, means, errors, strict=True)
+        ]
+        nested[split.held_out] = min(judged, key=_preference).nested[split.held_out]
+    return nested
 
 
 def _losses(prediction: FloatArray, target: Target) -> FloatArray:
@@ -255,7 +307,8 @@ def _preference(trial: _Trial) -> tuple[bool, bool, int, float]:
 
 def _within(trial: _Trial) -> bool:
     # Rounding alone may not part candidates that are the same.
-    return bool(trial.difference <= trial.standard_error + 1e-12) or np.isnan(trial.difference)
+    near = bool(trial.difference <= trial.standard_error + 1e-12) or np.isnan(trial.difference)
+    return near and not trial.loses
 
 
 def _nan_last(value: float) -> float:
@@ -266,7 +319,9 @@ def _name(trial: _Trial) -> str:
     return trial.combiner.kind
 
 
-def _record(trials: list[_Trial], chosen: _Trial, target: Target, context: Context) -> Choice:
+def _record(
+    trials: list[_Trial], chosen: _Trial, splits: list[Split], target: Target, context: Context
+) -> Choice:
     rows = []
     for trial in trials:
         losses = _losses(trial.nested, target)
@@ -284,7 +339,7 @@ def _record(trials: list[_Trial], chosen: _Trial, target: Target, context: Conte
             reason="",
         )
         rows.append(replace(row, reason=_reason(trial, row, len(trials))))
-    return Choice(_name(chosen), context.metric, tuple(rows), chosen.nested)
+    return Choice(_name(chosen), context.metric, tuple(rows), _nested_choice(trials, chosen, splits))
 
 
 def _reason(trial: _Trial, row: ChoiceRow, n_candidates: int) -> str:
@@ -298,4 +353,6 @@ def _reason(trial: _Trial, row: ChoiceRow, n_candidates: int) -> str:
         return "best" if row.difference <= 0 else "simplest within one standard error of the best"
     if _within(trial):
         return "within one standard error of the best, but not simpler than the one chosen"
+    if trial.loses and row.difference <= row.standard_error:
+        return "a higher loss than the best by more than one standard error over rows"
     return "worse than the best by more than one standard error"

@@ -16,13 +16,14 @@ from stackml.combiners.inputs import CLIP, FloatArray, Rows, checked, sampled
 from stackml.combiners.nested import own_folds, restricted
 from stackml.combiners.passthrough import features_of
 from stackml.combiners.simplex import FittedSimplex, SimplexCombiner
-from stackml.foundation.errors import ParameterError
+from stackml.foundation.errors import ParameterError, StorageError
 from stackml.foundation.randomness import derive_seed
 from stackml.metrics.arrays import weighted_mean
+from stackml.storage.fields import finite_array, names
+from stackml.storage.lightgbm_text import END, OBJECTIVES, check_model_text, shape_of
 from stackml.storage.state import State
 from stackml.tables.target import Problem, Target
 
-_OBJECTIVES = {"binary": "binary", "multiclass": "multiclass", "regression": "regression"}
 _LEAST_ROWS = 100
 
 
@@ -91,13 +92,12 @@ class BoostedCombiner(Combiner):
         added = np.asarray(booster.predict(data.X, raw_score=True, num_threads=1)).reshape(data.start.shape)
         trees = float(added.std() / max(float(added.std() + data.start.std()), 1e-300))
         gains = booster.feature_importance("gain")[: meta.values.shape[1]]
-        return FittedBoosted(
-            base, meta.learners, booster.model_to_string(), _shares(meta, base, gains, trees)
-        )
+        text = _trees_of(booster.model_to_string())
+        return FittedBoosted(base, meta.learners, text, _shares(meta, base, gains, trees))
 
     def _parameters(self, problem: Problem, seed: int) -> dict[str, Any]:
         parameters = {
-            "objective": _OBJECTIVES[problem.kind],
+            "objective": OBJECTIVES[problem.kind],
             "num_leaves": self.leaves,
             "learning_rate": self.rate,
             "lambda_l2": self.shrinkage,
@@ -248,7 +248,7 @@ class FittedBoosted(FittedCombiner):
     read : tuple of str
         Learners the trees read, in column order; empty without trees.
     text : str
-        LightGBM's own text form; "" without trees.
+        LightGBM's own text form up to the end of its trees; "" without trees.
     shares : tuple of float
         Share of each of `learners`.
     """
@@ -265,25 +265,43 @@ class FittedBoosted(FittedCombiner):
         return self.read or self.base.learners
 
     @cached_property
+    def _shape(self) -> tuple[int, int, str]:
+        return shape_of(self.text)
+
+    @cached_property
     def _booster(self) -> Any:
         import lightgbm
 
-        return lightgbm.Booster(model_str=self.text)
+        try:
+            return lightgbm.Booster(model_str=self.text)
+        except lightgbm.basic.LightGBMError as error:
+            raise StorageError(f"combiner 'boosted': the stored trees cannot be read ({error})") from error
 
     def predict(self, meta: MetaFeatures) -> FloatArray:
         """Return probabilities, or values."""
         margin = start_margin(meta, self.base)
         if self.text:
             X = columns(self._complete(meta), self.read)
+            self._check_fits(X.shape[1], meta.problem)
             added = self._booster.predict(X, raw_score=True, num_threads=1)
             margin = margin + np.asarray(added, dtype=np.float64).reshape(margin.shape)
         if meta.problem.is_regression:
             return margin
         return np.asarray(expit(margin) if meta.problem.kind == "binary" else softmax(margin, axis=1))
 
+    def _check_fits(self, width: int, problem: Problem) -> None:
+        # The library reads past a matrix that is too narrow.
+        if self._shape != (width, problem.n_outputs, OBJECTIVES[problem.kind]):
+            n_columns, n_outputs, objective = self._shape
+            raise StorageError(
+                f"combiner 'boosted': its trees read {n_columns} columns for {n_outputs} outputs of a "
+                f"{objective} problem, but there are {width} for {problem.n_outputs} of a {problem.kind} "
+                "problem; the file is damaged"
+            )
+
     def _complete(self, meta: MetaFeatures) -> MetaFeatures:
         width = sum(meta.of(name).shape[1] for name in self.read)
-        if self._booster.num_feature() > width:
+        if self._shape[0] > width:
             features_of(meta)
             return meta
         return MetaFeatures(meta.values, meta.learners, meta.widths, meta.kinds, meta.problem)
@@ -303,10 +321,29 @@ class FittedBoosted(FittedCombiner):
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """Rebuild the combiner."""
-        return cls(
+        """Rebuild the combiner, its trees included.
+
+        Raises
+        ------
+        StorageError
+            If the text is not that of a LightGBM model.
+        """
+        found = cls(
             FittedSimplex.from_state(state["base"]),
-            tuple(state["read"]),
-            str(state["text"]),
-            tuple(float(s) for s in np.asarray(state["shares"])),
+            names(state["read"], "combiner 'boosted': read"),
+            _trees_of(state["text"]),
+            tuple(float(s) for s in finite_array(state["shares"], "combiner 'boosted': shares", (None,))),
         )
+        if bool(found.text) != bool(found.read):
+            raise StorageError("combiner 'boosted': it has trees or reads learners, not both; it is damaged")
+        if found.text:
+            check_model_text(found.text, *found._shape)
+            _ = found._booster
+        return found
+
+
+def _trees_of(text: object) -> str:
+    """Return a model's text up to the end of its trees; what follows says how it was trained."""
+    if not isinstance(text, str) or (text and END not in text):
+        raise StorageError("combiner 'boosted': the stored trees are not whole; the file is damaged")
+    return text[: text.index(END)] + END if text else ""

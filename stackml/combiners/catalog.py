@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
+
 from stackml.combiners.auto import DEFAULT_CANDIDATES, AutoCombiner
 from stackml.combiners.base import Combiner, FittedCombiner
 from stackml.combiners.boosted import BoostedCombiner, FittedBoosted
@@ -15,6 +17,7 @@ from stackml.combiners.mean import FittedMean, MeanCombiner
 from stackml.combiners.simplex import FittedSimplex, SimplexCombiner
 from stackml.combiners.single import FittedSingle, SingleCombiner
 from stackml.foundation.errors import ParameterError, StorageError, near_miss
+from stackml.storage.fields import finite_array, finite_number
 
 
 @dataclass(frozen=True)
@@ -106,8 +109,13 @@ def restore_combiner(kind: str, state: Mapping[str, Any]) -> FittedCombiner:
     Raises
     ------
     StorageError
-        If the kind is not in the catalog.
+        If the kind is not in the catalog, or a number in the state is not finite.
     """
     if kind not in FITTED:
         raise StorageError(f"stored combiner is of the unknown kind '{kind}'; known: {', '.join(FITTED)}")
+    for name, value in state.items():
+        if isinstance(value, np.ndarray):
+            finite_array(value, f"combiner '{kind}': {name}", (None,))
+        elif isinstance(value, float):
+            finite_number(value, f"combiner '{kind}': {name}")
     return FITTED[kind].from_state(state)

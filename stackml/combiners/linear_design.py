@@ -13,6 +13,7 @@ from stackml.combiners.base import MetaFeatures
 from stackml.combiners.inputs import CLIP, FloatArray
 from stackml.combiners.passthrough import FittedColumns, features_of
 from stackml.metrics.arrays import ones_like
+from stackml.storage.fields import finite_array, names, refuse
 from stackml.storage.state import State
 
 
@@ -90,13 +91,27 @@ class LinearDesign:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """Rebuild the design."""
-        columns = state["columns"]
+        """Rebuild the design.
+
+        Raises
+        ------
+        StorageError
+            If its numbers have no meaning or other lengths.
+        """
+        columns, widths, scores = state["columns"], tuple(state["score_widths"]), tuple(state["scores"])
+        predictors = tuple(state["predictors"])
+        names([*predictors, *scores], "combiner: learners")
+        if len(widths) != len(scores) or not all(type(w) is int and 0 < w < 1000 for w in widths):
+            refuse("combiner: score_widths", "are not one a score")
+        shape = (sum(widths),)
+        scale = finite_array(state["score_scale"], "combiner: score_scale", shape, infinite=True)
+        if not (scale > 0).all():
+            refuse("combiner: score_scale", "is not above 0")
         return cls(
-            tuple(state["predictors"]),
-            tuple(state["scores"]),
-            tuple(int(width) for width in state["score_widths"]),
-            np.asarray(state["score_mean"], dtype=np.float64),
-            np.asarray(state["score_scale"], dtype=np.float64),
+            predictors,
+            scores,
+            widths,
+            finite_array(state["score_mean"], "combiner: score_mean", shape),
+            scale,
             None if columns is None else FittedColumns.from_state(columns),
         )

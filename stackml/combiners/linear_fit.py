@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import lsq_linear, minimize
-from scipy.special import log_softmax
+from scipy.optimize import minimize
+from scipy.special import expit, log_softmax
 
 from stackml.combiners.inputs import FloatArray, Rows
+from stackml.combiners.simplex_solver import Objective
 from stackml.decision.newton import penalised_logistic
 from stackml.tables.target import Problem
 
@@ -122,33 +123,84 @@ def _ridge(
     gram = A.T @ (A * data.weight[:, None]) + np.diag(scale)
     right = A.T @ (data.weight * target) + scale * prior[:-1]
     gram[np.diag_indices_from(gram)] += 1e-12 * max(float(np.trace(gram)), 1e-300)
-    slopes = _bounded(gram, right, n_links) if nonnegative else np.linalg.solve(gram, right)
+    slopes = np.asarray(np.linalg.solve(gram, right))
+    if nonnegative and (slopes[:n_links] < 0).any():
+
+        def objective(b: FloatArray, with_slopes: bool) -> tuple[float, FloatArray, FloatArray]:
+            pushed = gram @ b
+            return float(b @ (0.5 * pushed - right)), pushed - right, gram
+
+        slopes = _bounded_newton(objective, slopes, n_links)
     return np.append(slopes, y_centre - float(centre @ slopes))
-
-
-def _bounded(gram: FloatArray, right: FloatArray, n_links: int) -> FloatArray:
-    root = np.linalg.cholesky(gram).T
-    lower = np.full(len(right), -np.inf)
-    lower[:n_links] = 0.0
-    return np.asarray(
-        lsq_linear(root, np.linalg.solve(root.T, right), bounds=(lower, np.inf), method="bvls").x
-    )
 
 
 def _nonnegative_logistic(
     X: FloatArray, data: Rowwise, pulls: FloatArray, prior: FloatArray, start: FloatArray | None
 ) -> FloatArray:
-    """Drop learners of negative weight, the most negative first, until none is left."""
-    kept = np.ones(X.shape[1], dtype=bool)
-    while True:
-        begin = None if start is None else start[kept]
-        beta = penalised_logistic(X[:, kept], data.y, data.weight, pulls[kept], prior[kept], begin)
-        full = np.zeros(X.shape[1])
-        full[kept] = beta
-        worst = int(np.argmin(full[: len(data.links)])) if len(data.links) else 0
-        if not len(data.links) or full[worst] >= 0:
-            return full
-        kept[worst] = False
+    y, weight = data.y, data.weight
+
+    def objective(b: FloatArray, with_slopes: bool) -> tuple[float, FloatArray, FloatArray]:
+        z = X @ b
+        # log(1 + e^z) without overflow; faster than logaddexp.
+        losses = np.maximum(z, 0.0) + np.log1p(np.exp(-np.abs(z))) - y * z
+        value = float(weight @ losses) + 0.5 * float(pulls @ (b - prior) ** 2)
+        if not with_slopes:
+            return value, b, b
+        p = expit(z)
+        gradient = X.T @ (weight * (p - y)) + pulls * (b - prior)
+        hessian = X.T @ (X * (weight * p * (1 - p))[:, None])
+        hessian[np.diag_indices_from(hessian)] += pulls + 1e-10
+        return value, gradient, hessian
+
+    return _bounded_newton(objective, prior if start is None else start, len(data.links))
+
+
+def _bounded_newton(
+    objective: Objective, start: FloatArray, n_bounded: int, max_steps: int = 100
+) -> FloatArray:
+    """Return the minimum of a convex function whose first arguments may not be negative.
+
+    Newton's method on the arguments that are free, projected onto the bounds; plain Newton
+    where no bound holds.
+    """
+    b = np.array(start, dtype=np.float64)
+    b[:n_bounded] = np.maximum(b[:n_bounded], 0.0)
+    value = objective(b, False)[0]
+    for _ in range(max_steps):
+        _, gradient, hessian = objective(b, True)
+        held = (b <= 1e-9) & (gradient > 0)
+        held[n_bounded:] = False
+        free = ~held
+        step = np.where(held, b, 0.0)
+        if free.any():
+            step[free] = np.linalg.solve(hessian[np.ix_(free, free)], gradient[free])
+        if float(gradient @ step) <= 1e-12 * (1.0 + abs(value)):
+            break
+        b, new = _projected_step(objective, b, value, gradient, step, n_bounded)
+        if new >= value:
+            break
+        value = new
+    return b
+
+
+def _projected_step(
+    objective: Objective,
+    b: FloatArray,
+    value: float,
+    gradient: FloatArray,
+    step: FloatArray,
+    n_bounded: int,
+) -> tuple[FloatArray, float]:
+    """Return the first point along the step that lowers the function enough; the start if none does."""
+    size = 1.0
+    for _ in range(30):
+        candidate = b - size * step
+        candidate[:n_bounded] = np.maximum(candidate[:n_bounded], 0.0)
+        new = objective(candidate, False)[0]
+        if new <= value - 1e-4 * float(gradient @ (b - candidate)):
+            return candidate, new
+        size /= 2
+    return b, value
 
 
 def _multinomial(data: Rowwise, penalty: float, nonnegative: bool, start: FloatArray | None) -> FloatArray:

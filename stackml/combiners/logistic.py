@@ -26,10 +26,14 @@ from stackml.tables.target import Target
 class LogisticCombiner(Combiner):
     """Weighs the learners' logits (log probabilities, values), with an intercept for each class.
 
-    One weight a learner also where there are many classes. The penalty draws the weights to the
-    plain mean of logits, not to zero; scores and passed-through features (standardised numbers,
-    indicators of categories with few values) are drawn to zero. Its strength, in rows, is
-    chosen by cross-validation along the context's folds.
+    One weight a learner also where there are many classes, 0 or more: out of fold, a learner that
+    knows nothing leans against the target (the more of a class a fold holds, the fewer of it
+    its model has learned from), and a free weight would turn that round into a score above chance.
+    Non-negative weights are also what makes stacked regressions reliable (Breiman, 1996).
+    Scores and passed-through features are free. The penalty draws the weights
+    to the plain mean of logits, not to zero; scores and passed-through features (standardised
+    numbers, indicators of categories with few values) are drawn to zero. Its strength, in rows,
+    is chosen by cross-validation along the context's folds.
 
     Attributes
     ----------
@@ -45,7 +49,7 @@ class LogisticCombiner(Combiner):
     kind: ClassVar[str] = "logistic"
     complexity: ClassVar[int] = 3
     penalties: tuple[float, ...] = (1.0, 10.0, 100.0, 1000.0, 10000.0)
-    nonnegative: bool = False
+    nonnegative: bool = True
     most_rows: int = 20_000
 
     def __post_init__(self) -> None:
@@ -68,6 +72,8 @@ class LogisticCombiner(Combiner):
         shares = _shares(design, data, coefficients)
         n_links = len(design.predictors)
         kept = [i for i in range(n_links) if coefficients[i] != 0.0]
+        if not kept and not design.scores:
+            kept = list(range(n_links))  # no learner helps; a combiner of none could not be asked
         names = [design.predictors[i] for i in kept]
         return FittedLogistic(
             design.keeping(names),

@@ -9,9 +9,10 @@ import numpy as np
 
 from stackml.combiners.base import Combiner, Context, MetaFeatures
 from stackml.combiners.inputs import FloatArray, Rows
-from stackml.foundation.errors import DataError
+from stackml.foundation.errors import DataError, SplitError
 from stackml.foundation.randomness import stream
 from stackml.splitting.base import Fold, Folds, folds_from_assignment
+from stackml.splitting.temporal import TemporalSplitter
 from stackml.tables.target import Target
 
 _FOLDS = 5
@@ -46,7 +47,9 @@ def nested_splits(target: Target, context: Context) -> Iterator[Split]:
     target : Target
         Of the rows of the meta-features.
     context : Context
-        Without folds, five are dealt: by group where there are groups, else by class.
+        Without folds, up to five are dealt: by time where there is time (learning from the past
+        alone, and from no group of the rows held out), by group where there are groups, else
+        by class. There are none where all rows are of one time, or of one group.
 
     Raises
     ------
@@ -96,6 +99,8 @@ def restricted(folds: Folds, rows: Rows) -> Folds | None:
 
 
 def _dealt(target: Target, seed: int) -> Folds | None:
+    if target.time is not None:
+        return _forward(target)
     n_rows = target.n_rows
     chance = stream(seed, "combiner folds")
     if target.groups is not None:
@@ -116,6 +121,22 @@ def _dealt(target: Target, seed: int) -> Folds | None:
     if n_folds < 2:
         return None
     return folds_from_assignment(codes, n_folds, "grouped" if target.groups is not None else "plain", ())
+
+
+def _forward(target: Target) -> Folds | None:
+    """Return folds that learn from the past alone, and from no group they hold out."""
+    try:
+        folds = TemporalSplitter(_FOLDS).split(
+            n_rows=target.n_rows, y_codes=None, groups=None, time=target.time, seed=0
+        )
+    except SplitError:
+        return None
+    groups = target.groups
+    if groups is None:
+        return folds
+    parted = [(f.train[~np.isin(groups[f.train], groups[f.held_out])], f.held_out) for f in folds.folds]
+    made = tuple(Fold(train, held_out) for train, held_out in parted if train.size)
+    return Folds(made, target.n_rows, "grouped_temporal") if made else None
 
 
 def nested_predictions(

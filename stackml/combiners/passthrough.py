@@ -13,6 +13,7 @@ from stackml.combiners.base import MetaFeatures
 from stackml.combiners.inputs import FloatArray
 from stackml.foundation.errors import DataError
 from stackml.metrics.arrays import ones_like
+from stackml.storage.fields import finite_array, positions, refuse
 from stackml.storage.state import State
 from stackml.tables.table import Table
 
@@ -108,14 +109,24 @@ class FittedColumns:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """Rebuild the columns."""
-        return cls(
-            np.asarray(state["slots"], dtype=np.int64),
-            np.asarray(state["median"], dtype=np.float64),
-            np.asarray(state["mean"], dtype=np.float64),
-            np.asarray(state["scale"], dtype=np.float64),
-            np.asarray(state["indicators"], dtype=np.int64).reshape(-1, 2),
+        """Rebuild the columns.
+
+        Raises
+        ------
+        StorageError
+            If its numbers have no meaning or other lengths.
+        """
+        slots = np.array(positions(state["slots"], "combiner: slots"), np.int64)
+        median, mean, scale = (
+            finite_array(state[name], f"combiner: {name} of features", slots.shape)
+            for name in ("median", "mean", "scale")
         )
+        indicators = np.asarray(state["indicators"])
+        if indicators.dtype.kind != "i" or indicators.ndim != 2 or indicators.shape[1] != 2:
+            refuse("combiner: indicators", "are not pairs of a column and a code")
+        if not (scale > 0).all() or (indicators < 0).any():
+            refuse("combiner: features", "have a scale or a code without a meaning")
+        return cls(slots, median, mean, scale, indicators.astype(np.int64))
 
 
 def _few(codes: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from stackml.combiners.base import FittedCombiner, MetaFeatures
 from stackml.combiners.inputs import FloatArray
+from stackml.storage.fields import finite_array, names, refuse
 from stackml.storage.state import State
 
 
@@ -66,6 +67,16 @@ class FittedWeights(FittedCombiner):
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """Rebuild the combiner."""
-        shares = np.asarray(state["shares"], dtype=np.float64)
-        return cls(tuple(state["names"]), tuple(float(s) for s in shares))
+        """Rebuild the combiner.
+
+        Raises
+        ------
+        StorageError
+            If the shares are not one a learner, above 0 and summing to 1.
+        """
+        what = f"combiner '{cls.kind}'"
+        learners = names(state["names"], f"{what}: names")
+        shares = finite_array(state["shares"], f"{what}: shares", (len(learners),))
+        if (shares < 0).any() or abs(float(shares.sum()) - 1) > 1e-6:
+            refuse(f"{what}: shares", "are not 0 or more with a sum of 1")
+        return cls(learners, tuple(float(s) for s in shares))

@@ -13,6 +13,7 @@ from scipy.special import expit
 from stackml.decision.base import Calibrator, FittedCalibrator, FloatArray, clipped
 from stackml.decision.newton import penalised_logistic
 from stackml.metrics.arrays import ones_like
+from stackml.storage.fields import finite_number, refuse
 from stackml.storage.state import State
 from stackml.tables.target import Problem
 
@@ -98,4 +99,7 @@ class FittedBeta(FittedCalibrator):
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """Rebuild the map."""
-        return cls(float(state["a"]), float(state["b"]), float(state["c"]))
+        a, b, c = (finite_number(state[name], f"calibrator 'beta': {name}") for name in ("a", "b", "c"))
+        if min(a, b) < 0:
+            refuse("calibrator 'beta'", "turns the ranking around")
+        return cls(a, b, c)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stackml.decision.base import Calibrator, FittedCalibrator, FloatArray, clipped
 from stackml.metrics.arrays import ones_like
+from stackml.storage.fields import finite_array, refuse
 from stackml.storage.state import State
 from stackml.tables.target import Problem
 
@@ -108,4 +109,9 @@ class FittedIsotonic(FittedCalibrator):
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """Rebuild the map."""
-        return cls(np.asarray(state["x"], dtype=np.float64), np.asarray(state["value"], dtype=np.float64))
+        x = finite_array(state["x"], "calibrator 'isotonic': x", (None,))
+        value = finite_array(state["value"], "calibrator 'isotonic': value", x.shape)
+        for name, points in (("x", x), ("value", value)):
+            if len(points) < 2 or (np.diff(points) < 0).any() or points[0] < 0 or points[-1] > 1:
+                refuse(f"calibrator 'isotonic': {name}", "does not ascend within 0 and 1")
+        return cls(x, value)

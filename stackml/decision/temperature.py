@@ -13,8 +13,11 @@ from scipy.special import expit, logit
 
 from stackml.decision.base import Calibrator, FittedCalibrator, FloatArray, clipped, mean_loss
 from stackml.foundation.errors import ParameterError
+from stackml.storage.fields import finite_number, refuse
 from stackml.storage.state import State
 from stackml.tables.target import Problem
+
+_LEAST, _MOST = 0.01, 100.0  # no bounds of a fit lie outside
 
 
 @final
@@ -27,7 +30,8 @@ class TemperatureCalibrator(Calibrator):
     Attributes
     ----------
     lowest, highest : float
-        Bounds of the temperature: an unbounded fit can end at absurd or negative values.
+        Bounds of the temperature, within 0.01 and 100: an unbounded fit can end at absurd or
+        negative values.
     """
 
     kind: ClassVar[str] = "temperature"
@@ -36,9 +40,10 @@ class TemperatureCalibrator(Calibrator):
 
     def __post_init__(self) -> None:
         """Check the bounds."""
-        if not 0 < self.lowest <= self.highest:
+        if not _LEAST <= self.lowest <= self.highest <= _MOST:
             raise ParameterError(
-                f"temperature: bounds must satisfy 0 < lowest <= highest, found {self.lowest}, {self.highest}"
+                f"temperature: bounds must satisfy {_LEAST} <= lowest <= highest <= {_MOST}, "
+                f"found {self.lowest}, {self.highest}"
             )
 
     def fit(
@@ -64,7 +69,7 @@ class FittedTemperature(FittedCalibrator):
     Attributes
     ----------
     temperature : float
-        Above 0.
+        Within 0.01 and 100.
     """
 
     kind: ClassVar[str] = "temperature"
@@ -86,4 +91,7 @@ class FittedTemperature(FittedCalibrator):
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """Rebuild the map."""
-        return cls(float(state["temperature"]))
+        temperature = finite_number(state["temperature"], "calibrator 'temperature': temperature")
+        if not _LEAST <= temperature <= _MOST:
+            refuse("calibrator 'temperature'", f"has the temperature {temperature:g}, which no fit gives")
+        return cls(temperature)

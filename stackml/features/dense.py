@@ -14,9 +14,18 @@ import numpy as np
 import numpy.typing as npt
 
 from stackml.features.frequency import Frequencies, learn_frequencies
-from stackml.features.levels import Codes, indicators, level_counts, ranks
+from stackml.features.levels import (
+    Codes,
+    check_columns,
+    check_levels,
+    indicators,
+    level_counts,
+    one_hot_pairs,
+    ranks,
+)
 from stackml.features.scaling import CLIP, Floats32, Scaler, Spread, learn_scaler, scaler_from_state
 from stackml.features.target_encoding import TargetEncoder, fit_target_encoder
+from stackml.storage.fields import finite_array, finite_number, positions
 from stackml.storage.state import State
 from stackml.tables.schema import Schema
 from stackml.tables.table import Table
@@ -79,6 +88,10 @@ class PlainDense:
 
     def transform(self, table: Table) -> Floats32:
         """Return float32 of shape (n_rows, n_plain)."""
+        check_levels((*self.one_hot, *self.frequencies.levels), table.schema)
+        check_columns(self.slots, table.numbers.shape[1])
+        check_columns(self.gaps, len(self.slots))
+        check_columns(self.ordered, table.codes.shape[1])
         block = table.numbers[:, self.slots]
         numbers = self.scaler.transform(block)
         parts = [numbers]
@@ -107,12 +120,12 @@ class PlainDense:
     def from_state(state: Mapping[str, Any]) -> PlainDense:
         """Rebuild the plain part."""
         return PlainDense(
-            state["slots"],
+            np.array(positions(state["slots"], "dense view: slots"), np.int64),
             scaler_from_state(state["scaler"]),
-            state["gaps"],
-            tuple(state["hinges"]),
-            tuple((int(column), int(n)) for column, n in state["one_hot"]),
-            tuple(state["ordered"]),
+            np.array(positions(state["gaps"], "dense view: gaps"), np.int64),
+            tuple(finite_number(hinge, "dense view: hinges") for hinge in state["hinges"]),
+            one_hot_pairs(state["one_hot"]),
+            positions(state["ordered"], "dense view: ordered"),
             scaler_from_state(state["ranks"]),
             Frequencies.from_state(state["frequencies"]),
             scaler_from_state(state["frequency_scaler"]),
@@ -137,6 +150,7 @@ class DenseView:
 
     def transform(self, table: Table) -> Floats32:
         """Return the matrix, float32 of shape (n_rows, n_dense), within about ±8."""
+        check_levels(self.encoder.levels, table.schema)
         return self._joined(self.plain.transform(table), table.codes)
 
     def matrix_of(self, prepared: PreparedDense, rows: Rows) -> Floats32:
@@ -154,7 +168,9 @@ class DenseView:
     def from_state(state: Mapping[str, Any]) -> DenseView:
         """Rebuild the view."""
         return DenseView(
-            PlainDense.from_state(state["plain"]), TargetEncoder.from_state(state["encoder"]), state["unit"]
+            PlainDense.from_state(state["plain"]),
+            TargetEncoder.from_state(state["encoder"]),
+            finite_array(state["unit"], "dense view: unit", (None,)),
         )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stackml.features.levels import Codes, level_of, pack, table_length, unpack
+from stackml.storage.fields import positions, refuse
 from stackml.storage.state import State
 
 
@@ -54,6 +55,11 @@ class Frequencies:
         ]
         return np.concatenate(parts, axis=1) if parts else np.zeros((len(codes), 0), np.float32)
 
+    @property
+    def levels(self) -> tuple[tuple[int, int], ...]:
+        """Each column with its number of levels."""
+        return tuple((c, len(t) - 2) for c, t in zip(self.columns, self.tables, strict=True))
+
     def to_state(self) -> State:
         """Return columns and tables."""
         return {"columns": list(self.columns), "tables": pack(self.tables, 1)}
@@ -61,7 +67,10 @@ class Frequencies:
     @staticmethod
     def from_state(state: Mapping[str, Any]) -> Frequencies:
         """Rebuild the frequencies."""
-        return Frequencies(tuple(state["columns"]), unpack(state["tables"]))
+        columns, tables = positions(state["columns"], "frequencies: columns"), unpack(state["tables"])
+        if len(columns) != len(tables) or any(table.shape[1] != 1 for table in tables):
+            refuse("frequencies", "do not have one table a column")
+        return Frequencies(columns, tables)
 
 
 def learn_frequencies(

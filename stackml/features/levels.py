@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from stackml.storage.fields import finite_array, positions, refuse
 from stackml.storage.state import State
 from stackml.tables.encoding import UNSEEN
 from stackml.tables.schema import Schema
@@ -64,5 +66,62 @@ def pack(tables: list[npt.NDArray[np.float32]], width: int) -> State:
 
 
 def unpack(state: Any) -> list[npt.NDArray[np.float32]]:
-    """Return the tables that `pack` joined."""
-    return np.split(state["values"], np.cumsum(state["lengths"])[:-1]) if len(state["lengths"]) else []
+    """Return the tables that `pack` joined.
+
+    Raises
+    ------
+    StorageError
+        If the values are not finite, or the lengths are not those of tables in them.
+    """
+    values = finite_array(state["values"], "a table of categories", (None, None))
+    lengths = state["lengths"]
+    if not isinstance(lengths, np.ndarray) or lengths.ndim != 1 or lengths.dtype.kind != "i":
+        refuse("a table of categories", "has no lengths")
+    if (lengths < table_length(0)).any() or (lengths > len(values)).any() or lengths.sum() != len(values):
+        refuse("a table of categories", "is not as long as it should be")
+    return np.split(values, np.cumsum(lengths)[:-1]) if len(lengths) else []
+
+
+def one_hot_pairs(value: Any) -> tuple[tuple[int, int], ...]:
+    """Return stored pairs of a code column and its number of levels.
+
+    Raises
+    ------
+    StorageError
+        If they are something else.
+    """
+    pairs = tuple((column, n) for column, n in value)
+    positions([column for column, _ in pairs], "the list of one-hot columns")
+    if not all(type(n) is int and n >= 0 for _, n in pairs):
+        refuse("the list of one-hot columns", "has a number of levels without a meaning")
+    return pairs
+
+
+def check_levels(pairs: Iterable[tuple[int, int]], schema: Schema) -> None:
+    """Refuse a view whose code columns have other levels than those of the table it is to read.
+
+    Parameters
+    ----------
+    pairs : iterable of (column, n_levels)
+    schema : Schema
+        Of the table.
+
+    Raises
+    ------
+    StorageError
+    """
+    counts = level_counts(schema)
+    for column, n in pairs:
+        if not 0 <= column < len(counts) or counts[column] != n:
+            refuse("a model", f"reads {n} levels of category {column}, which the columns do not have")
+
+
+def check_columns(columns: Sequence[int] | npt.NDArray[np.int64], n_columns: int) -> None:
+    """Refuse a view that reads columns beyond those of its table.
+
+    Raises
+    ------
+    StorageError
+    """
+    if len(columns) and not 0 <= min(columns) <= max(columns) < n_columns:
+        refuse("a model", f"reads column {max(columns)} of {n_columns}")

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stackml.features.frequency import Frequencies, learn_frequencies
-from stackml.features.levels import level_counts
+from stackml.features.levels import check_levels, level_counts
 from stackml.foundation.errors import SchemaError
 from stackml.storage.state import State
 from stackml.tables.schema import Schema
@@ -63,6 +63,7 @@ class NativeView:
                 "boosters read numbers and categories, and the table has neither; "
                 "add such a column, or a step that makes numbers of the text columns"
             )
+        check_levels(self.frequencies.levels, table.schema)
         if table.codes.shape[1] == 0:
             return np.ascontiguousarray(table.numbers, dtype=np.float32)
         n_slots = table.numbers.shape[1]

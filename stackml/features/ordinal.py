@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from stackml.features.frequency import Frequencies, learn_frequencies
-from stackml.features.levels import Codes, level_counts, ranks
+from stackml.features.levels import Codes, check_columns, check_levels, level_counts, ranks
 from stackml.features.scaling import Floats32, Scaler, learn_scaler, scaler_from_state
 from stackml.features.target_encoding import TargetEncoder, fit_target_encoder
+from stackml.storage.fields import positions
 from stackml.storage.state import State
 from stackml.tables.table import Table
 from stackml.tables.target import Target
@@ -43,6 +44,8 @@ class OrdinalView:
 
     def transform(self, table: Table) -> Floats32:
         """Return the matrix, float32 of shape (n_rows, n_ordinal), C order."""
+        check_levels((*self.frequencies.levels, *self.encoder.levels), table.schema)
+        check_columns(self.ranked, table.codes.shape[1])
         numbers = _scaled(table.numbers, self.scaler)
         return _joined(numbers, table.codes, self.ranked, self.frequencies, self.encoder.encode(table.codes))
 
@@ -59,7 +62,7 @@ class OrdinalView:
     def from_state(state: Mapping[str, Any]) -> OrdinalView:
         """Rebuild the view."""
         return OrdinalView(
-            tuple(state["ranked"]),
+            positions(state["ranked"], "ordinal view: ranked"),
             Frequencies.from_state(state["frequencies"]),
             TargetEncoder.from_state(state["encoder"]),
             None if state["scaler"] is None else scaler_from_state(state["scaler"]),

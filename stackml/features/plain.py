@@ -10,8 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from stackml.features.frequency import Frequencies, learn_frequencies
-from stackml.features.levels import indicators, level_counts, ranks
+from stackml.features.levels import (
+    check_columns,
+    check_levels,
+    indicators,
+    level_counts,
+    one_hot_pairs,
+    ranks,
+)
 from stackml.features.scaling import Floats32
+from stackml.storage.fields import finite_array, positions
 from stackml.storage.state import State
 from stackml.tables.table import Table
 
@@ -46,6 +54,8 @@ class PlainView:
         fill_gaps : bool
             Replace missing values by medians; otherwise they stay NaN.
         """
+        check_levels((*self.one_hot, *self.frequencies.levels), table.schema)
+        check_columns(self.ranked, table.codes.shape[1])
         matrix = _raw(table, self.one_hot, self.ranked, self.frequencies)
         return np.where(np.isnan(matrix), self.fill, matrix) if fill_gaps else matrix
 
@@ -61,9 +71,12 @@ class PlainView:
     @staticmethod
     def from_state(state: Mapping[str, Any]) -> PlainView:
         """Rebuild the view."""
-        one_hot = tuple((int(column), int(n)) for column, n in state["one_hot"])
-        frequencies = Frequencies.from_state(state["frequencies"])
-        return PlainView(one_hot, tuple(state["ranked"]), frequencies, state["fill"])
+        return PlainView(
+            one_hot_pairs(state["one_hot"]),
+            positions(state["ranked"], "plain view: ranked"),
+            Frequencies.from_state(state["frequencies"]),
+            finite_array(state["fill"], "plain view: fill", (None,), infinite=True),
+        )
 
 
 def learn_plain(table: Table, rows: npt.NDArray[np.int64] | None, one_hot_levels: int = 16) -> PlainView:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
+from stackml.storage.fields import finite_array, one_of, refuse
 from stackml.storage.state import State
 
 Spread = Literal["normal", "robust"]
@@ -110,16 +111,38 @@ def learn_scaler(block: Floats32, spread: Spread) -> Scaler:
 
 
 def scaler_from_state(state: Mapping[str, Any]) -> Scaler:
-    """Rebuild either scaler."""
-    if state["spread"] == "robust":
-        return RobustScaler(
-            *(np.asarray(state[name]) for name in ("centre", "unit", "heavy", "mean", "deviation"))
-        )
+    """Rebuild either scaler.
+
+    Raises
+    ------
+    StorageError
+        If its numbers have no meaning or other lengths.
+    """
+    if one_of(state["spread"], ("normal", "robust"), "a scaler's spread") == "robust":
+        return _robust_from_state(state)
     lengths = state["lengths"]
+    if not isinstance(lengths, np.ndarray) or lengths.ndim != 1 or lengths.dtype.kind != "i":
+        refuse("a scaler", "has no lengths")
+    for name in ("knots", "places"):
+        n = len(finite_array(state[name], f"a scaler's {name}", (None,), infinite=name == "knots"))
+        if (lengths < 1).any() or (lengths > n).any() or lengths.sum() != n:
+            refuse(f"a scaler's {name}", "are not as long as they should be")
     if not len(lengths):
         return NormalScaler([], [])
     ends = np.cumsum(lengths)[:-1]
     return NormalScaler(np.split(state["knots"], ends), np.split(state["places"], ends))
+
+
+def _robust_from_state(state: Mapping[str, Any]) -> RobustScaler:
+    n = len(state["centre"])
+    centre, unit, mean, deviation = (
+        finite_array(state[name], f"a scaler's {name}", (n,), infinite=True)
+        for name in ("centre", "unit", "mean", "deviation")
+    )
+    heavy = state["heavy"]
+    if not isinstance(heavy, np.ndarray) or heavy.dtype != bool or heavy.shape != (n,):
+        refuse("a scaler's heavy", f"is not an array of {n} booleans")
+    return RobustScaler(centre, unit, heavy, mean, deviation)
 
 
 def _normal_knots(column: Floats32) -> tuple[Floats32, Floats32]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from stackml.features.inner import Part, inner_parts
 from stackml.features.levels import Codes, level_of, pack, table_length, unpack
+from stackml.storage.fields import positions, refuse
 from stackml.storage.state import State
 from stackml.tables.target import Problem, Target
 
@@ -201,6 +202,11 @@ class TargetEncoder:
         ]
         return np.concatenate(parts, axis=1) if parts else np.zeros((len(codes), 0), np.float32)
 
+    @property
+    def levels(self) -> tuple[tuple[int, int], ...]:
+        """Each column with its number of levels."""
+        return tuple((c, len(t) - 2) for c, t in zip(self.columns, self.tables, strict=True))
+
     def to_state(self) -> State:
         """Return columns and tables."""
         return {
@@ -212,7 +218,11 @@ class TargetEncoder:
     @staticmethod
     def from_state(state: Mapping[str, Any]) -> TargetEncoder:
         """Rebuild the encoder."""
-        return TargetEncoder(tuple(state["columns"]), unpack(state["tables"]), int(state["n_outputs"]))
+        columns, tables = positions(state["columns"], "target codes: columns"), unpack(state["tables"])
+        n_outputs = int(state["n_outputs"])
+        if len(columns) != len(tables) or any(table.shape[1] != n_outputs for table in tables):
+            refuse("target codes", "do not have one table a column")
+        return TargetEncoder(columns, tables, n_outputs)
 
 
 def fit_target_encoder(

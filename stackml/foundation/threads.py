@@ -11,6 +11,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
+from typing import Any
 
 
 def let_idle_threads_sleep() -> None:
@@ -43,10 +45,41 @@ def resolve_jobs(n_jobs: int | None) -> int:
     return max(1, int(n_jobs))
 
 
+class _Limit:
+    """One limit for the whole process: the first who asks sets it, the last who leaves lifts it.
+
+    The limit is global to the libraries. Callers that overlap in time and each restored what
+    they had found would leave it set for ever.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._holders = 0
+        self._limiter: Any = None
+
+    def enter(self) -> None:
+        from threadpoolctl import threadpool_limits
+
+        with self._lock:
+            if self._holders == 0:
+                self._limiter = threadpool_limits(limits=1)
+            self._holders += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._holders -= 1
+            if self._holders == 0:
+                self._limiter.restore_original_limits()
+
+
+_LIMIT = _Limit()
+
+
 @contextmanager
 def one_thread_each() -> Iterator[None]:
     """Hold BLAS and OpenMP to one thread per caller while several tasks run side by side."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(limits=1):
+    _LIMIT.enter()
+    try:
         yield
+    finally:
+        _LIMIT.leave()

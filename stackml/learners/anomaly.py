@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from stackml.features.frequency import Frequencies, learn_frequencies
-from stackml.features.levels import level_counts
+from stackml.features.levels import check_levels, level_counts
 from stackml.features.ordinal import OrdinalView, PreparedOrdinal, prepare_ordinal
 from stackml.features.scaling import RobustScaler, learn_scaler, scaler_from_state
 from stackml.learners.base import Budget, FittedLearner, Learner, OutputKind, Prediction, Rows
-from stackml.learners.boosting import check_parameters, training_rows
+from stackml.learners.boosting import check_parameters, check_width, training_rows
+from stackml.storage.fields import finite_array, finite_number, refuse
 from stackml.storage.state import State
 from stackml.storage.trees import Forest, forest_from_state, forest_from_trees, mean_path_length, rebuild_tree
 from stackml.tables.table import Table
@@ -140,6 +141,7 @@ class FittedIsolationForest(FittedLearner):
 
     def scores(self, matrix: npt.NDArray[np.float32]) -> Floats:
         """Return the scores of the paper, ``2 ** -(mean path length / usual)``."""
+        check_width(self.forest.n_features, matrix.shape[1], self.kind)  # a tree reads where it is told to
         total = np.zeros(len(matrix))
         for tree in self._trees:
             total += tree.predict(matrix).reshape(-1)
@@ -162,7 +164,12 @@ class FittedIsolationForest(FittedLearner):
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """Rebuild the trees after their indices have been checked."""
         forest = forest_from_state(state["forest"], "isolation forest")
-        return cls(OrdinalView.from_state(state["view"]), forest, float(state["usual"]), state["ranks"])
+        finite_array(forest.leaf_value, "isolation forest: leaf_value", (None, 1, 1))
+        usual = finite_number(state["usual"], "isolation forest: usual")
+        if usual <= 0:
+            refuse("isolation forest: usual", "is not above 0")
+        ranks = _ranks_from_state(state["ranks"])
+        return cls(OrdinalView.from_state(state["view"]), forest, usual, ranks)
 
 
 @final
@@ -249,6 +256,8 @@ class FittedHBOS(FittedLearner):
     def scores(self, table: Table) -> Floats:
         """Return the sum over columns of the negative log-share of the row's bin or level."""
         n_bins = len(self.rarity) - 3
+        check_width(self.rarity.shape[1], table.numbers.shape[1], self.kind)
+        check_levels(self.shares.levels, table.schema)
         scaled = self.scaler.transform(table.numbers)
         cells = bins_of(scaled, np.isnan(table.numbers), self.low, self.width, n_bins)
         total = np.zeros(table.n_rows)
@@ -278,9 +287,15 @@ class FittedHBOS(FittedLearner):
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """Rebuild the model."""
         scaler = scaler_from_state(state["scaler"])
-        assert isinstance(scaler, RobustScaler)
+        if not isinstance(scaler, RobustScaler):
+            refuse("hbos: scaler", "is of another spread than 'robust'")
+        n = len(scaler.centre)
+        low, width = (finite_array(state[name], f"hbos: {name}", (n,)) for name in ("low", "width"))
+        rarity = finite_array(state["rarity"], "hbos: rarity", (None, n))
+        if len(rarity) < 4 or not (width > 0).all():
+            refuse("hbos", "has no bins")
         shares = Frequencies.from_state(state["shares"])
-        return cls(scaler, state["low"], state["width"], state["rarity"], shares, state["ranks"])
+        return cls(scaler, low, width, rarity, shares, _ranks_from_state(state["ranks"]))
 
 
 def bins_of(
@@ -306,6 +321,13 @@ def _rarity(cells: npt.NDArray[np.int64], n_bins: int) -> npt.NDArray[np.float32
 def rank_knots(scores: Floats) -> Floats:
     """Return quantiles of training scores for `ranked`; float64, ascending."""
     return np.asarray(np.quantile(scores, np.linspace(0, 1, _RANK_KNOTS)))
+
+
+def _ranks_from_state(value: Any) -> Floats:
+    ranks = finite_array(value, "ranks of training scores", (None,))
+    if len(ranks) < 2 or (np.diff(ranks) < 0).any():
+        refuse("ranks of training scores", "do not ascend")
+    return ranks
 
 
 def ranked(scores: Floats, knots: Floats) -> Prediction:

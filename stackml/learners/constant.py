@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 
 from stackml.learners.base import FittedLearner, Prediction, Rows
+from stackml.storage.fields import finite_array
 from stackml.storage.state import State
 from stackml.tables.table import Table
 from stackml.tables.target import Target
@@ -38,7 +39,7 @@ class FittedConstant(FittedLearner):
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """Rebuild the model."""
-        return cls(np.asarray(state["values"], np.float32))
+        return cls(finite_array(state["values"], "constant: values", (None,)))
 
 
 def has_one_class(target: Target, rows: Rows) -> bool:

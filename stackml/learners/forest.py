@@ -14,8 +14,9 @@ import numpy.typing as npt
 from stackml.features.ordinal import OrdinalView, PreparedOrdinal, prepare_ordinal
 from stackml.foundation.randomness import stream
 from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Rows
-from stackml.learners.boosting import check_parameters, training_rows
+from stackml.learners.boosting import check_parameters, check_width, training_rows
 from stackml.learners.constant import fit_constant, has_one_class
+from stackml.storage.fields import finite_array
 from stackml.storage.state import State
 from stackml.storage.trees import Forest, forest_from_state, forest_from_trees, rebuild_tree
 from stackml.tables.table import Table
@@ -233,6 +234,7 @@ class FittedForest(FittedLearner):
     def predict(self, table: Table) -> Prediction:
         """Return the mean prediction of the trees."""
         matrix = self.view.transform(table)
+        check_width(self.forest.n_features, matrix.shape[1], self.kind)  # a tree reads where it is told to
         total = np.zeros((table.n_rows, self.forest.leaf_value.shape[2]))
         for tree in self._trees:
             total += tree.predict(matrix).reshape(total.shape)
@@ -247,4 +249,6 @@ class FittedForest(FittedLearner):
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """Rebuild the trees after their indices have been checked."""
-        return cls(OrdinalView.from_state(state["view"]), forest_from_state(state["forest"]))
+        forest = forest_from_state(state["forest"])
+        finite_array(forest.leaf_value, "forest: leaf_value", (None, 1, None))
+        return cls(OrdinalView.from_state(state["view"]), forest)

@@ -25,14 +25,13 @@ from stackml.learners.boosting import (
     rows_with_weight,
     training_rows,
 )
-from stackml.learners.lightgbm_text import END, check_model_text
+from stackml.storage.lightgbm_text import END, OBJECTIVES, check_model_text
 from stackml.storage.state import State
 from stackml.tables.table import Table
 from stackml.tables.target import Target
 
 _BUILDING = Lock()  # of shared bins and of lazily built boosters; both are quick
 
-_OBJECTIVES = {"binary": "binary", "multiclass": "multiclass", "regression": "regression"}
 _METRICS = {"binary": "binary_logloss", "multiclass": "multi_logloss", "regression": "l2"}
 
 
@@ -167,7 +166,7 @@ class LightGBMLearner(Learner):
         problem = target.problem
         classes = {"num_class": problem.n_classes} if problem.kind == "multiclass" else {}
         return classes | {
-            "objective": _OBJECTIVES[problem.kind],
+            "objective": OBJECTIVES[problem.kind],
             "metric": _METRICS[problem.kind],
             "learning_rate": self.learning_rate,
             "num_leaves": self.num_leaves,
@@ -290,7 +289,7 @@ class FittedLightGBM(FittedLearner):
             text = check_blob(state["model"], cls.kind).decode("ascii")
         except UnicodeDecodeError as error:
             raise StorageError("lightgbm: the stored model is not text; the file is damaged") from error
-        check_model_text(text, n_features, outputs.problem.n_outputs, _OBJECTIVES[outputs.problem.kind])
+        check_model_text(text, n_features, outputs.problem.n_outputs, OBJECTIVES[outputs.problem.kind])
         view = NativeView.from_state(state["view"])
         return cls(text, view, outputs, n_features, int(state["rounds"]))
 

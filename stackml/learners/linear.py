@@ -13,9 +13,10 @@ from stackml.features.dense import DenseChoice, DenseView, PreparedDense, prepar
 from stackml.features.inner import Part, inner_holdout
 from stackml.foundation.randomness import stream
 from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Rows
-from stackml.learners.boosting import check_parameters, training_rows
+from stackml.learners.boosting import check_parameters, check_width, training_rows
 from stackml.learners.constant import fit_constant, has_one_class
 from stackml.learners.solvers import RidgePath, fit_logistic, linear_scores, probabilities
+from stackml.storage.fields import finite_array, one_of
 from stackml.storage.state import State
 from stackml.tables.table import Table
 from stackml.tables.target import Target
@@ -162,7 +163,9 @@ class FittedLinear(FittedLearner):
 
     def predict(self, table: Table) -> Prediction:
         """Return values or probabilities; each row's is the same in any company, bit for bit."""
-        scores = linear_scores(self.view.transform(table), self.coef, self.intercept)
+        matrix = self.view.transform(table)
+        check_width(len(self.coef), matrix.shape[1], self.kind)
+        scores = linear_scores(matrix, self.coef, self.intercept)
         return probabilities(scores, self.link).astype(np.float32)
 
     def to_state(self) -> State:
@@ -177,7 +180,10 @@ class FittedLinear(FittedLearner):
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """Rebuild the model."""
-        return cls(DenseView.from_state(state["view"]), state["coef"], state["intercept"], state["link"])
+        intercept = finite_array(state["intercept"], "linear: intercept", (None,))
+        coef = finite_array(state["coef"], "linear: coef", (None, len(intercept)))
+        link = one_of(state["link"], ("identity", "logistic", "softmax"), "linear: link")
+        return cls(DenseView.from_state(state["view"]), coef, intercept, link)
 
 
 def _weights(target: Target, rows: Rows) -> Floats:

@@ -14,6 +14,7 @@ from stackml.foundation.randomness import stream
 from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Rows
 from stackml.learners.boosting import check_parameters, training_rows
 from stackml.learners.constant import fit_constant, has_one_class
+from stackml.storage.fields import finite_array, refuse
 from stackml.storage.state import State
 from stackml.tables.table import Table
 from stackml.tables.target import Problem, Target
@@ -182,14 +183,23 @@ class FittedNeighbors(FittedLearner):
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """Rebuild the model."""
+        prior = finite_array(state["prior"], "neighbors: prior", (None,))
+        relevance = finite_array(state["relevance"], "neighbors: relevance", (None,))
+        reference, k = state["reference"], state["n_neighbors"]
+        if not isinstance(reference, np.ndarray) or reference.dtype != np.int8 or reference.ndim != 2:
+            refuse("neighbors: reference", "is not a table of int8")
+        if reference.shape[1] != len(relevance):
+            refuse("neighbors: reference", f"has {reference.shape[1]} columns, not {len(relevance)}")
+        if type(k) is not int or not 1 <= k <= len(reference):
+            refuse("neighbors: n_neighbors", f"is not within 1 and {len(reference)}")
         return cls(
             view=DenseView.from_state(state["view"]),
-            relevance=state["relevance"],
-            reference=state["reference"],
-            outcome=state["outcome"],
-            stands_for=state["stands_for"],
-            prior=state["prior"],
-            n_neighbors=int(state["n_neighbors"]),
+            relevance=relevance,
+            reference=reference,
+            outcome=finite_array(state["outcome"], "neighbors: outcome", (len(reference), len(prior))),
+            stands_for=finite_array(state["stands_for"], "neighbors: stands_for", (len(reference),)),
+            prior=prior,
+            n_neighbors=k,
         )
 
 

@@ -16,6 +16,7 @@ from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Ro
 from stackml.learners.boosting import check_parameters, rows_with_weight, training_rows
 from stackml.learners.constant import fit_constant, has_one_class
 from stackml.learners.solvers import probabilities
+from stackml.storage.fields import finite_array, finite_number, one_of, refuse
 from stackml.storage.state import State
 from stackml.tables.table import Table
 from stackml.tables.target import Target
@@ -195,8 +196,20 @@ class FittedMLP(FittedLearner):
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """Rebuild the model."""
         layers = list(zip(state["weights"], state["biases"], strict=True))
-        view = DenseView.from_state(state["view"])
-        return cls(view, layers, state["link"], state["centre"], state["unit"], int(state["epochs"]))
+        if not layers:
+            refuse("mlp", "has no layers")
+        n: int | None = None
+        for weights, bias in layers:
+            finite_array(weights, "mlp: weights", (n, None))
+            n = len(finite_array(bias, "mlp: biases", (weights.shape[1],)))
+        return cls(
+            DenseView.from_state(state["view"]),
+            layers,
+            one_of(state["link"], tuple(_LINKS.values()), "mlp: link"),
+            finite_number(state["centre"], "mlp: centre"),
+            finite_number(state["unit"], "mlp: unit"),
+            int(state["epochs"]),
+        )
 
 
 def without_classes(layer: tuple[Floats32, Floats32], absent: npt.NDArray[Any]) -> tuple[Floats32, Floats32]:

@@ -21,8 +21,18 @@ class Clock:
     def __init__(self, limit: float | None = None, started: float | None = None) -> None:
         self.limit = limit
         self.started = perf_counter() if started is None else started
+        self._portion = 1.0
         self._estimated = 0.0
         self._taken = 0.0
+
+    def allow(self, portion: float) -> None:
+        """Let the tasks that follow use the limit up to this portion of it; the rest is for later ones."""
+        self._portion = portion
+
+    @property
+    def deadline(self) -> float | None:
+        """The moment, as `perf_counter` counts, when a choice of combiner should be made."""
+        return None if self.limit is None else self.started + (1 - RESERVE / 3) * self.limit
 
     @property
     def elapsed(self) -> float:
@@ -34,7 +44,8 @@ class Clock:
         """Seconds left for learners, or None without a limit."""
         if self.limit is None:
             return None
-        return self.limit - max(self.limit * RESERVE, min(LEAST_RESERVE, self.limit / 4)) - self.elapsed
+        reserve = max(self.limit * RESERVE, min(LEAST_RESERVE, self.limit / 4))
+        return self.limit * self._portion - reserve - self.elapsed
 
     def learn(self, task: FitTask, seconds: float) -> None:
         """Take note of what a task really took."""

@@ -24,6 +24,8 @@ from stackml.oof.plan import ALL_ROWS, FitTask, Job, plan_fits, plan_refit
 from stackml.oof.result import LearnerRun, OofResult
 from stackml.oof.shared import SharedPreparation
 
+BEFORE_REFIT = 0.7  # of the time limit; expanding folds together are about 2.5 times a refit
+
 NamedLearners = Sequence[tuple[str, Learner]]
 
 
@@ -54,8 +56,16 @@ class Engine:
         self.cache = cache
         self.listener = listener
 
-    def run(self, learners: NamedLearners, job: Job) -> OofResult:
+    def run(self, learners: NamedLearners, job: Job, portion: float = 1.0) -> OofResult:
         """Fit every learner on every fold, and on all rows where folds follow time.
+
+        Parameters
+        ----------
+        learners : sequence of (name, Learner)
+        job : Job
+        portion : float
+            Part of the time limit that may be used up when this is done; the rest is for layers
+            that follow.
 
         Raises
         ------
@@ -63,7 +73,9 @@ class Engine:
             If no learner could be fitted; the message holds each one's error.
         """
         board = _Board(plan_fits(learners, job))
+        self.clock.allow(portion * (1.0 if job.folds.exchangeable else BEFORE_REFIT))
         self._run_tasks(board, job)
+        self.clock.allow(portion)
         runs = [self._gather(name, learner, board, job) for name, learner in learners]
         if not job.folds.exchangeable:
             runs = self._refit(runs, job)
@@ -91,7 +103,7 @@ class Engine:
                     task = board.waiting.popleft()
                     if self._may_start(task, board):
                         board.begun.add(task.name)
-                        seconds = self._seconds_for(task, board, job)
+                        seconds = self._seconds_for(task, board)
                         running[pool.submit(self._run_one, task, shared, job, job_digest, seconds)] = task
                     else:
                         shared.release(task)
@@ -129,11 +141,8 @@ class Engine:
         self._tell("learner_skipped", f"{task.name}: {reason}", board)
         return False
 
-    def _seconds_for(self, task: FitTask, board: _Board, job: Job) -> float | None:
-        share = self.clock.share(board.n_waiting(task.name) + 1, self.n_jobs, board.learners_left(task.name))
-        if share is None or job.folds.exchangeable or task.fold == ALL_ROWS:
-            return share
-        return share / 2  # the refit on all rows comes after the folds
+    def _seconds_for(self, task: FitTask, board: _Board) -> float | None:
+        return self.clock.share(board.n_waiting(task.name) + 1, self.n_jobs, board.learners_left(task.name))
 
     def _settle(self, task: FitTask, future: Future[FitOutcome], board: _Board) -> None:
         error = future.exception()

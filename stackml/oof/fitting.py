@@ -52,7 +52,7 @@ def fit_task(task: FitTask, prepared: Any, job: Job, seconds: float | None) -> F
         n_outputs = task.learner.n_outputs(job.target.problem)
         held_out = np.empty((0, n_outputs), dtype=np.float32)
     else:
-        held_out = model.predict(job.table.take(job.folds.folds[task.fold].held_out))
+        held_out = model.predict(job.table_of(task.fold).take(job.folds.folds[task.fold].held_out))
         _check(held_out, task)
     return FitOutcome(model, held_out, perf_counter() - start, cut=cut)
 

@@ -38,6 +38,8 @@ class Job:
         Stop early on rows inside the training fold, never on held-out rows.
     rounds : mapping of (learner, fold) to int
         Rounds a recorded run used, to be repeated exactly; empty for a run of its own.
+    fold_tables : mapping of fold to Table
+        Under time folds, the same rows read by a schema learned from the fold's past alone.
     """
 
     table: Table
@@ -46,6 +48,11 @@ class Job:
     seed: int = 0
     strict: bool = False
     rounds: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    fold_tables: Mapping[int, Table] = field(default_factory=dict)
+
+    def table_of(self, fold: int) -> Table:
+        """Return the table a fold reads."""
+        return self.fold_tables.get(fold, self.table)
 
     def digest(self) -> str:
         """Return the content digest of data, folds and seed."""
@@ -81,7 +88,7 @@ class FitTask:
         """Return the content digest: equal tasks on equal data are one task."""
         learner = self.learner
         return digest(
-            "fit-task-1",
+            "fit-task-2",
             job_digest,
             self.name,
             learner.kind,
@@ -111,8 +118,9 @@ def plan_fits(learners: Sequence[tuple[str, Learner]], job: Job) -> tuple[FitTas
 def plan_refit(name: str, learner: Learner, fold_rounds: Sequence[int | None], job: Job) -> FitTask:
     """Return the task that fits a learner on all rows for as many rounds as its folds needed.
 
-    A refit has more rows than any fold had; the median of the folds' rounds is grown by the
-    square root of the ratio of rows, a compromise between none and proportional growth.
+    A refit has more rows than any fold had; where rounds were found by early stopping, the
+    median of the folds' rounds is grown by the square root of the ratio of rows, a compromise
+    between none and proportional growth.
     """
     n_rows = job.target.n_rows
     known = [r for r in fold_rounds if r is not None]
@@ -120,7 +128,8 @@ def plan_refit(name: str, learner: Learner, fold_rounds: Sequence[int | None], j
     rounds = recorded
     if rounds is None and known:
         largest = max(len(fold.train) for fold in job.folds.folds)
-        rounds = max(1, round(float(np.median(known)) * float(np.sqrt(n_rows / largest))))
+        growth = float(np.sqrt(n_rows / largest)) if learner.stops_early else 1.0
+        rounds = max(1, round(float(np.median(known)) * growth))
     cost = learner.cost(n_rows, job.table.n_features, job.target.problem.n_outputs)
     return FitTask(name, learner, ALL_ROWS, fit_seed(job.seed, name, ALL_ROWS), cost, rounds)
 

@@ -35,7 +35,9 @@ class SharedPreparation:
             lock = self._locks.setdefault(key, Lock())
         with lock:
             if key not in self._made:
-                self._made[key] = task.learner.prepare(self._job.table, self._learnable_rows(task))
+                self._made[key] = task.learner.prepare(
+                    self._job.table_of(task.fold), self._learnable_rows(task)
+                )
                 self.n_made += 1
             return self._made[key]
 

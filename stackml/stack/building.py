@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,8 @@ from stackml.combiners.nested import restricted
 from stackml.combiners.single import SingleCombiner
 from stackml.decision.base import FittedCalibrator
 from stackml.decision.calibration import CalibrationRecord, choose_calibrator
+from stackml.decision.catalog import make_calibrator
+from stackml.decision.cross_fitted import cross_calibrated
 from stackml.explain.typical import typical_row
 from stackml.foundation.errors import SplitError
 from stackml.foundation.progress import Event
@@ -25,10 +27,42 @@ from stackml.oof.plan import Job
 from stackml.oof.result import OofResult
 from stackml.splitting.base import Fold, Folds, Kind
 from stackml.splitting.catalog import choose_splitter
+from stackml.splitting.holdout import check_embargo_needs_time
 from stackml.stack.fitted import FittedStack, Layer, Member, with_proposals
 from stackml.stack.recipe import Recipe
 from stackml.tables.table import Table
 from stackml.tables.target import Target
+
+
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """The rows a stack is fitted on.
+
+    Attributes
+    ----------
+    table : Table
+    target : Target
+    folds : Folds
+    fold_tables : mapping of fold to Table
+        Under time folds, the same rows as the fold's past alone would read them.
+    """
+
+    table: Table
+    target: Target
+    folds: Folds
+    fold_tables: Mapping[int, Table]
+
+    def with_proposals(self, result: OofResult, layer: int) -> Sources:
+        """Return what the next layer reads: features and a layer's out-of-fold predictions."""
+        meta = result.meta_features()
+        tables = {number: with_proposals(table, meta, layer) for number, table in self.fold_tables.items()}
+        kept = trainable(self.folds) if tables else []
+        return Sources(
+            with_proposals(self.table, meta, layer),
+            self.target,
+            among_predicted(self.folds),
+            {number: tables[at] for number, at in enumerate(kept)},
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,14 +93,40 @@ class Built:
 
     stack: FittedStack
     recipe: Recipe
-    table: Table
-    target: Target
+    sources: Sources
     layers: tuple[OofResult, ...]
     combined: Combined
 
+    @property
+    def target(self) -> Target:
+        """The target of all rows."""
+        return self.sources.target
 
-def build(table: Table, target: Target, classes: Sequence[Any], recipe: Recipe, engine: Engine) -> Built:
+
+PastTable = Callable[[npt.NDArray[np.int64]], Table]
+
+
+def build(
+    table: Table,
+    target: Target,
+    classes: Sequence[Any],
+    recipe: Recipe,
+    engine: Engine,
+    past_table: PastTable | None = None,
+) -> Built:
     """Fit a stack.
+
+    Parameters
+    ----------
+    table : Table
+    target : Target
+    classes : sequence
+        Labels in code order.
+    recipe : Recipe
+    engine : Engine
+    past_table : callable, optional
+        ``past_table(rows)`` gives all rows, read by what those rows alone tell of the columns;
+        used under time folds.
 
     Raises
     ------
@@ -76,14 +136,18 @@ def build(table: Table, target: Target, classes: Sequence[Any], recipe: Recipe, 
         If no learner could be fitted.
     """
     folds = split(target, classes, recipe)
-    results = fit_layers(table, target, folds, recipe, engine)
-    return assemble(table, target, classes, results, recipe, engine)
+    fold_tables: dict[int, Table] = {}
+    if past_table is not None and not folds.exchangeable:
+        fold_tables = {number: past_table(fold.train) for number, fold in enumerate(folds.folds)}
+    sources = Sources(table, target, folds, fold_tables)
+    results = fit_layers(sources, recipe, engine)
+    return assemble(sources, classes, results, recipe, engine)
 
 
 def split(target: Target, classes: Sequence[Any], recipe: Recipe) -> Folds:
     """Return folds that honour groups and time where they are given."""
     if not isinstance(recipe.folds, int):
-        return stated_folds(recipe.folds, target)
+        return stated_folds(recipe.folds, target, recipe.embargo)
     splitter = choose_splitter(
         recipe.folds,
         groups_given=target.groups is not None,
@@ -100,48 +164,61 @@ def split(target: Target, classes: Sequence[Any], recipe: Recipe) -> Folds:
     )
 
 
-def stated_folds(folds: Folds | tuple[Fold, ...], target: Target) -> Folds:
+def stated_folds(folds: Folds | tuple[Fold, ...], target: Target, embargo: float = 0.0) -> Folds:
     """Return a user's own folds, proven to honour groups and time where these are given."""
     if isinstance(folds, tuple):
-        kind: Kind = "temporal" if target.time is not None else "plain"
-        folds = Folds(folds, target.n_rows, kind)
+        folds = Folds(folds, target.n_rows, "plain")
     if folds.n_rows != target.n_rows:
         raise SplitError(
             f"folds are for {folds.n_rows} rows, X has {target.n_rows}; make them for these rows"
         )
-    return folds.prove(target.groups, target.moments)
+    if target.time is None:
+        check_embargo_needs_time(embargo, time_given=False)
+    elif folds.exchangeable:
+        kind: Kind = "temporal" if target.groups is None else "grouped_temporal"
+        folds = Folds(folds.folds, folds.n_rows, kind, folds.notes)
+    return folds.prove(target.groups, target.moments, embargo)
 
 
-def fit_layers(
-    table: Table, target: Target, folds: Folds, recipe: Recipe, engine: Engine
-) -> tuple[OofResult, ...]:
+def fit_layers(sources: Sources, recipe: Recipe, engine: Engine) -> tuple[OofResult, ...]:
     """Fit every layer; each further one reads the features and the out-of-fold predictions below."""
     results: list[OofResult] = []
     for number in range(1, recipe.layers + 1):
-        if results:
-            table = with_proposals(table, results[-1].meta_features(), number - 1)
-            folds = among_predicted(folds)
-        rounds = {(name, fold): r for (at, name, fold), r in recipe.rounds.items() if at == number}
-        job = Job(table, target, folds, recipe.seed + number - 1, recipe.strict, rounds)
-        results.append(engine.run(recipe.learners_of(number), job))
+        job = layer_job(sources, results, recipe)
+        results.append(engine.run(recipe.learners_of(number), job, portion=number / recipe.layers))
     return tuple(results)
 
 
-def last_table(table: Table, results: Sequence[OofResult]) -> Table:
-    """Return the table the last layer learned from."""
-    for number, result in enumerate(results[:-1], start=1):
-        table = with_proposals(table, result.meta_features(), number)
-    return table
+def layer_job(sources: Sources, below: Sequence[OofResult], recipe: Recipe) -> Job:
+    """Return what the fits of a layer have in common, given the layers below it."""
+    for number, result in enumerate(below, start=1):
+        sources = sources.with_proposals(result, number)
+    layer = len(below) + 1
+    rounds = {(name, fold): r for (at, name, fold), r in recipe.rounds.items() if at == layer}
+    return Job(
+        sources.table,
+        sources.target,
+        sources.folds,
+        recipe.seed + layer - 1,
+        recipe.strict,
+        rounds,
+        sources.fold_tables,
+    )
+
+
+def trainable(folds: Folds) -> list[int]:
+    """Return the folds that train on rows which have out-of-fold predictions themselves."""
+    held = folds.fold_of_row >= 0
+    return [number for number, fold in enumerate(folds.folds) if held[fold.train].any()]
 
 
 def among_predicted(folds: Folds) -> Folds:
-    """Return the folds with training rows that have out-of-fold predictions themselves."""
+    """Return the trainable folds, with training rows that have out-of-fold predictions themselves."""
     held = folds.fold_of_row >= 0
     if held.all():
         return folds
-    kept = [
-        Fold(fold.train[held[fold.train]], fold.held_out) for fold in folds.folds if held[fold.train].any()
-    ]
+    at = [folds.folds[number] for number in trainable(folds)]
+    kept = [Fold(fold.train[held[fold.train]], fold.held_out) for fold in at]
     if not kept:
         raise SplitError(
             "a further layer has nothing to learn from: no fold trains on rows that another fold holds out; "
@@ -151,8 +228,7 @@ def among_predicted(folds: Folds) -> Folds:
 
 
 def assemble(
-    table: Table,
-    target: Target,
+    sources: Sources,
     classes: Sequence[Any],
     results: tuple[OofResult, ...],
     recipe: Recipe,
@@ -160,8 +236,9 @@ def assemble(
 ) -> Built:
     """Combine and calibrate on the last layer's out-of-fold predictions."""
     engine.listener(Event("stage", "choosing the combiner", seconds=engine.clock.elapsed))
+    table, target = sources.table, sources.target
     with one_thread_each():
-        combined = combine(results[-1], table, target, recipe)
+        combined = combine(results[-1], table, target, recipe, engine.clock.deadline)
     stack = FittedStack(
         schema=table.schema,
         problem=target.problem,
@@ -172,10 +249,12 @@ def assemble(
         passthrough=recipe.passthrough,
         typical=typical_row(table),
     )
-    return Built(stack, recipe, table, target, results, combined)
+    return Built(stack, recipe, sources, results, combined)
 
 
-def combine(result: OofResult, table: Table, target: Target, recipe: Recipe) -> Combined:
+def combine(
+    result: OofResult, table: Table, target: Target, recipe: Recipe, deadline: float | None = None
+) -> Combined:
     """Choose and fit combiner and calibrator on rows that have out-of-fold predictions."""
     rows = result.rows
     meta = result.meta_features()
@@ -184,13 +263,34 @@ def combine(result: OofResult, table: Table, target: Target, recipe: Recipe) -> 
     meta, known = meta.take(rows), target.take(rows)
     context = Context(recipe.seed, recipe.metric, folds_among(result.folds, rows))
     candidates = _candidates(meta, recipe)
-    combiner, choice = choose_combiner(candidates, meta, known, context)
+    combiner, choice = choose_combiner(candidates, meta, known, context, deadline=deadline)
     nested = choice.nested
     calibrator, record = _calibrated(nested, known, context, recipe)
     whole = np.full((target.n_rows, nested.shape[1]), np.nan)
-    scored = np.isfinite(nested).all(axis=1)
-    whole[rows[scored]] = calibrator.apply(nested[scored])
+    scored = np.flatnonzero(np.isfinite(nested).all(axis=1))
+    whole[rows[scored]] = _cross_calibrated(nested[scored], known.take(scored), scored, context, record)
     return Combined(combiner, calibrator, choice, record, whole)
+
+
+def _cross_calibrated(
+    nested: npt.NDArray[np.float64],
+    target: Target,
+    rows: npt.NDArray[np.int64],
+    context: Context,
+    record: CalibrationRecord,
+) -> npt.NDArray[np.float64]:
+    # The fitted calibrator has seen every row; the score of the stack must come from one that has not.
+    if target.problem.is_regression or record.chosen == "none" or context.folds is None:
+        return nested
+    return cross_calibrated(
+        make_calibrator(record.chosen),
+        nested,
+        target.values,
+        target.problem,
+        target.weight,
+        context.folds.fold_of_row[rows],
+        forward=not context.folds.exchangeable,
+    )
 
 
 def _candidates(meta: MetaFeatures, recipe: Recipe) -> tuple[Combiner, ...]:

@@ -9,8 +9,7 @@ from typing import Any
 from stackml.foundation.errors import FitError, ParameterError, near_miss
 from stackml.learners.base import Learner
 from stackml.oof.engine import Engine
-from stackml.oof.plan import Job
-from stackml.stack.building import Built, assemble, last_table
+from stackml.stack.building import Built, assemble, layer_job
 
 
 def with_learner(built: Built, classes: Sequence[Any], found: tuple[str, Learner], engine: Engine) -> Built:
@@ -19,9 +18,7 @@ def with_learner(built: Built, classes: Sequence[Any], found: tuple[str, Learner
     result = built.layers[-1]
     if name in [run.name for run in result.runs]:
         raise ParameterError(f"the stack has a learner '{name}' already; give the new one another name")
-    table = last_table(built.table, built.layers)
-    number = len(built.layers)
-    job = Job(table, built.target, result.folds, built.recipe.seed + number - 1, built.recipe.strict)
+    job = layer_job(built.sources, built.layers[:-1], replace(built.recipe, rounds={}))
     (run,) = engine.run([found], job).runs
     recipe = replace(built.recipe, learners=(*built.recipe.learners, found), rounds={}, only={})
     return _assembled(built, result.with_run(run), classes, recipe, engine)
@@ -45,4 +42,4 @@ def without_learner(built: Built, classes: Sequence[Any], name: str, engine: Eng
 
 def _assembled(built: Built, result: Any, classes: Sequence[Any], recipe: Any, engine: Engine) -> Built:
     layers = (*built.layers[:-1], result)
-    return assemble(built.table, built.target, classes, layers, recipe, engine)
+    return assemble(built.sources, classes, layers, recipe, engine)

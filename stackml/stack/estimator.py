@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Self
@@ -37,6 +38,7 @@ from stackml.stack.explaining import explained
 from stackml.stack.file import write_stack
 from stackml.stack.fitted import FittedStack, Member
 from stackml.stack.inputs import EncodedTarget, assemble_target
+from stackml.stack.labels import dtype_name
 from stackml.stack.leaderboard import leaderboard, oof_frame, plain_rows, plan_record, replayed
 from stackml.stack.recipe import Recipe, checked_folds
 from stackml.tables.reading import to_frame
@@ -151,7 +153,14 @@ class BaseStack(TransformerMixin, BaseEstimator):
         table = Table.learn(frame, overrides)
         with self._listener() as listener:
             engine = self._engine(listener, started)
-            built = build(table, target, encoded.classes.tolist(), recipe, engine)
+            built = build(
+                table,
+                target,
+                encoded.classes.tolist(),
+                recipe,
+                engine,
+                lambda rows: Table.of_past(frame, rows, overrides, table.schema),
+            )
         self.n_features_in_ = frame.shape[1]
         if has_names(X):
             self.feature_names_in_ = np.asarray(frame.columns, dtype=object)
@@ -164,6 +173,9 @@ class BaseStack(TransformerMixin, BaseEstimator):
 
     def transform(self, X: Any) -> npt.NDArray[np.float32]:
         """Return the meta-features: every learner's prediction.
+
+        For the rows a stack was fitted on these are predictions of models that saw them; the
+        honest ones are in ``oof_``. So do not feed ``fit_transform`` to a further model.
 
         Parameters
         ----------
@@ -349,7 +361,7 @@ class BaseStack(TransformerMixin, BaseEstimator):
         card["combiners"] = built.combined.choice.to_state()
         card["calibration"] = built.combined.calibration.to_state()
         card["metric"] = built.recipe.metric
-        self.fitted_ = built.stack.with_card(card)
+        self.fitted_ = replace(built.stack, card=card, label_dtype=dtype_name(self._classes))
 
     def _changeable(self, what: str) -> Built:
         check_is_fitted(self, "fitted_")

@@ -29,7 +29,8 @@ class StackClassifier(ClassifierMixin, BaseStack):
     metric : str, optional
         What "better" means; by default ROC AUC for two classes, log loss for more.
     layers : int, default=1
-        Layers of learners; each further one reads the features and the predictions below.
+        Layers of learners; each further one reads the features and the predictions below. Its
+        out-of-fold scores are optimistic: judge it on held-out rows.
     folds : int, Folds, or pairs of row numbers (train, held_out), default=5
     passthrough : bool, default=False
         Whether the combiner reads the features too.
@@ -42,7 +43,7 @@ class StackClassifier(ClassifierMixin, BaseStack):
         unit of `time`.
     strict : bool, default=False
         Stop early on rows inside the training fold, so that an out-of-fold prediction does
-        not depend on its own target in any way.
+        not depend on its own target in any way. Holds for one layer.
     time_limit : float, optional
         Seconds for the whole of `fit`.
     cache_dir : path, optional

@@ -6,16 +6,20 @@ import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 
 from stackml.combiners.catalog import restore_combiner
 from stackml.decision.catalog import restore_calibrator
-from stackml.foundation.errors import StorageError
+from stackml.foundation.errors import MissingExtraError, StorageError
+from stackml.learners.base import OutputKind
 from stackml.learners.catalog import restore_learner
 from stackml.stack.fitted import FittedStack, Layer, Member
+from stackml.stack.labels import labels_from_state, labels_to_state
+from stackml.stack.proving import prove
 from stackml.storage.archive import read_archive, write_archive
+from stackml.storage.fields import refuse
 from stackml.storage.state import State
 from stackml.tables.encoding import MISSING
 from stackml.tables.schema import Schema
@@ -70,14 +74,35 @@ def read_stack(path: str | Path, *, trusted: Sequence[str] = ()) -> tuple[Fitted
     estimator = str(manifest.entries.get("estimator", ""))
     if estimator not in ESTIMATORS:
         raise StorageError(f"{path}: was written for '{estimator}', which this version does not know")
-    try:
-        return from_state(state, trusted=trusted), estimator
-    except StorageError:
-        raise
-    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+    stack = _built(path, state, trusted)
+    regresses = estimator == "StackRegressor"
+    if stack.problem.is_regression != regresses:
         raise StorageError(
-            f"{path}: its state is not that of a stack ({type(error).__name__}: {error})"
-        ) from error
+            f"{path}: was written for '{estimator}', but holds a {stack.problem.kind} problem; "
+            "the file is damaged"
+        )
+    return stack, estimator
+
+
+def _built(path: str | Path, state: State, trusted: Sequence[str]) -> FittedStack:
+    try:
+        stack = from_state(state, trusted=trusted)
+    except (StorageError, MissingExtraError):
+        raise
+    except Exception as error:  # a foreign state may make any part of any library stumble
+        raise StorageError(f"{path}: its state is not that of a stack ({_reason(error)})") from error
+    try:
+        prove(stack)
+    except MissingExtraError:
+        raise
+    except Exception as error:
+        raise StorageError(f"{path}: its state does not make a working stack ({_reason(error)})") from error
+    return stack
+
+
+def _reason(error: Exception) -> str:
+    line = " ".join(str(error).split())[:300]
+    return line if isinstance(error, StorageError) else f"{type(error).__name__}: {line}"
 
 
 def to_state(stack: FittedStack) -> State:
@@ -85,7 +110,7 @@ def to_state(stack: FittedStack) -> State:
     return {
         "schema": stack.schema.to_state(),
         "problem": {"kind": stack.problem.kind, "n_classes": stack.problem.n_classes},
-        "classes": _classes_to_state(stack.classes),
+        "classes": labels_to_state(stack.classes, stack.label_dtype),
         "layers": [[_member_to_state(m) for m in layer.members] for layer in stack.layers],
         "combiner": {"kind": stack.combiner.kind, "state": stack.combiner.to_state()},
         "calibrator": {"kind": stack.calibrator.kind, "state": stack.calibrator.to_state()},
@@ -97,27 +122,30 @@ def to_state(stack: FittedStack) -> State:
 
 def from_state(state: Mapping[str, Any], *, trusted: Sequence[str] = ()) -> FittedStack:
     """Rebuild a stack from plain data."""
-    classes = _classes_from_state(state["classes"])
+    classes, dtype = labels_from_state(state["classes"])
     if not state["layers"] or not all(state["layers"]):
         raise StorageError("the file holds a layer without learners, or none; it is damaged")
     schema = Schema.from_state(state["schema"])
     return FittedStack(
         schema=schema,
         problem=_problem_from_state(state["problem"], len(classes)),
-        classes=tuple(classes),
+        classes=classes,
         layers=tuple(
             Layer(tuple(_member_from_state(member, trusted) for member in layer)) for layer in state["layers"]
         ),
         combiner=restore_combiner(state["combiner"]["kind"], state["combiner"]["state"]),
         calibrator=restore_calibrator(state["calibrator"]["kind"], state["calibrator"]["state"]),
-        passthrough=bool(state["passthrough"]),
+        passthrough=_flag(state["passthrough"], "passthrough"),
         typical=_typical_from_state(state.get("typical"), schema),
-        card=dict(state["card"]),
+        label_dtype=dtype,
+        card=_card_from_state(state["card"]),
     )
 
 
 def _problem_from_state(state: Mapping[str, Any], n_labels: int) -> Problem:
     problem = Problem(**state)
+    if type(problem.n_classes) is not int:
+        raise StorageError("the number of classes is no integer; the file is damaged")
     if problem.kind not in get_args(ProblemKind):
         raise StorageError(
             f"unknown kind of problem '{problem.kind}'; known: {', '.join(get_args(ProblemKind))}"
@@ -126,7 +154,27 @@ def _problem_from_state(state: Mapping[str, Any], n_labels: int) -> Problem:
         raise StorageError(
             f"{n_labels} class labels for a problem of {problem.n_classes}; the file is damaged"
         )
+    least = {"regression": 0, "binary": 2, "multiclass": 3}[problem.kind]
+    if n_labels < least or (n_labels > least and problem.kind != "multiclass"):
+        raise StorageError(f"a {problem.kind} problem of {n_labels} classes; the file is damaged")
     return problem
+
+
+def _flag(value: Any, what: str) -> bool:
+    if not isinstance(value, bool):
+        refuse(what, f"is {value!r:.40}, not true or false")
+    return value
+
+
+def _card_from_state(card: Any) -> dict[str, Any]:
+    if not isinstance(card, dict) or not isinstance(card.get("plan", {}), dict):
+        refuse("the card", "is not one")
+    board = card.get("leaderboard", [])
+    scalar = str | bool | int | float | None
+    rows = board if isinstance(board, list) else [None]
+    if not all(isinstance(row, dict) and all(isinstance(v, scalar) for v in row.values()) for row in rows):
+        refuse("the card", "has a leaderboard that is no table")
+    return card
 
 
 def _typical_to_state(typical: Table | None) -> State | None:
@@ -159,29 +207,15 @@ def _member_to_state(member: Member) -> State:
 
 
 def _member_from_state(state: Mapping[str, Any], trusted: Sequence[str]) -> Member:
+    name, width = state["name"], state["width"]
+    if not isinstance(name, str) or not isinstance(state["output_kind"], str):
+        refuse("a learner", f"has the name {name!r:.40} or an output kind that is no text")
+    if type(width) is not int or width < 1:
+        refuse(f"learner '{name}'", f"is said to give {width!r:.40} columns")
     models = tuple(restore_learner(state["kind"], model, trusted=tuple(trusted)) for model in state["models"])
     if not models:
-        raise StorageError(f"learner '{state['name']}' has no models in the file")
-    return Member(state["name"], state["output_kind"], int(state["width"]), models)
-
-
-def _classes_to_state(classes: Sequence[Any]) -> State:
-    for value in classes:
-        if not isinstance(value, str | bool | int | float):
-            raise StorageError(
-                f"the class label {value!r} is a {type(value).__name__}; "
-                "a file keeps text, numbers and booleans"
-            )
-    return {"labels": list(classes)}
-
-
-def _classes_from_state(state: Mapping[str, Any]) -> list[Any]:
-    return list(state["labels"])
-
-
-def labels_array(classes: Sequence[Any]) -> np.ndarray:
-    """Return class labels as the array `classes_` holds."""
-    return np.asarray(list(classes))
+        raise StorageError(f"learner '{name}' has no models in the file")
+    return Member(name, cast(OutputKind, state["output_kind"]), width, models)
 
 
 def library_versions() -> dict[str, str]:

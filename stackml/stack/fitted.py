@@ -113,6 +113,8 @@ class FittedStack:
     typical : Table, optional
         One row of what was usual in each column; explanations start from it. Files of early
         versions lack it.
+    label_dtype : str
+        Name of the dtype of the class labels; "" leaves it to NumPy.
     card : dict
         What was done, as JSON values: leaderboard, plan, choice of combiner, calibration.
     """
@@ -125,6 +127,7 @@ class FittedStack:
     calibrator: FittedCalibrator
     passthrough: bool = False
     typical: Table | None = None
+    label_dtype: str = ""
     card: dict[str, Any] = field(default_factory=dict)
 
     def with_card(self, card: dict[str, Any]) -> FittedStack:

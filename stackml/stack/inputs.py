@@ -161,7 +161,11 @@ def checked_weight(sample_weight: Any, n_rows: int) -> npt.NDArray[np.float64] |
     if sample_weight is None:
         return None
     if np.isscalar(sample_weight):
-        return None
+        if isinstance(sample_weight, int | float | np.number) and sample_weight > 0:
+            return None
+        raise DataError(
+            f"sample_weight={sample_weight!r} does not weigh rows; give one above 0 for each ({n_rows})"
+        )
     try:
         weight = as_column(sample_weight, "sample_weight", n_rows).astype(np.float64)
     except (TypeError, ValueError) as error:

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from stackml.stack.estimators import StackClassifier, StackRegressor
-from stackml.stack.file import labels_array, read_stack
+from stackml.stack.file import read_stack
 from stackml.stack.fitted import FittedStack
+from stackml.stack.labels import labels_array
 
 
 def load(path: str | Path, *, trusted: Sequence[str] = ()) -> StackClassifier | StackRegressor:
@@ -43,7 +44,7 @@ def as_estimator(stack: FittedStack, estimator: str) -> StackClassifier | StackR
     found = StackClassifier() if estimator == "StackClassifier" else StackRegressor()
     found.fitted_ = stack
     found._built = None
-    found._classes = labels_array(stack.classes)
+    found._classes = labels_array(stack.classes, stack.label_dtype)
     found.n_features_in_ = len(stack.schema.columns)
     found.feature_names_in_ = np.asarray([c.name for c in stack.schema.columns], dtype=object)
     found.plan_ = stack.card.get("plan", {})

@@ -13,6 +13,7 @@ from stackml.foundation.errors import ParameterError, near_miss
 from stackml.learners.base import Learner
 from stackml.splitting.base import Fold, Folds
 
+RESERVED = "stack"
 CALIBRATIONS = ("auto", "none", "temperature", "beta", "isotonic")
 
 
@@ -56,6 +57,17 @@ class Recipe:
     def __post_init__(self) -> None:
         """Refuse values without a meaning."""
         _at_least("layers", self.layers, 1)
+        if self.strict and self.layers > 1:
+            raise ParameterError(
+                "strict=True holds for one layer alone: learners of a second layer read predictions of "
+                f"models that saw their rows' targets; found layers={self.layers}; "
+                "use layers=1 or strict=False"
+            )
+        if RESERVED in [name for name, _ in self.learners]:
+            raise ParameterError(
+                f"a learner cannot be named '{RESERVED}': that is the combined prediction's name in oof_ and "
+                "leaderboard_; give it another"
+            )
         if self.calibration not in CALIBRATIONS:
             raise ParameterError(
                 f"calibration={self.calibration!r} is unknown{near_miss(self.calibration, CALIBRATIONS)}; "

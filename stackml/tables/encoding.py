@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,8 @@ def kind_of(series: pd.Series) -> Kind:
     present = series.dropna()
     if present.empty or _all_numbers(present):
         return "number"
+    if all(isinstance(value, date) for value in present.iloc[:1000]):
+        return "datetime"
     return "text" if _reads_as_text(present) else "category"
 
 

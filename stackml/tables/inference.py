@@ -40,6 +40,29 @@ def infer_schema(frame: pd.DataFrame, overrides: Overrides | None = None) -> Sch
     return Schema(tuple(_column(frame[name], str(name), overrides) for name in frame.columns))
 
 
+def infer_past_schema(frame: pd.DataFrame, rows: Any, overrides: Overrides, schema: Schema) -> Schema:
+    """Return the schema some rows alone would have given: no vocabulary or range of later rows.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n_rows, n_columns)
+    rows : int64 ndarray
+        Rows it is learned from.
+    overrides : Overrides
+    schema : Schema
+        Of all rows; kinds and roles are taken from it, so that one column is one kind of thing.
+    """
+    unread = {c.name: "drop" for c in schema.columns if c.role == "feature" and c.unused}
+    stated = Overrides(
+        {c.name: c.kind for c in schema.columns},
+        {**{c.name: c.role for c in schema.columns}, **unread},
+        overrides.ordered,
+        overrides.categories,
+        overrides.protected,
+    )
+    return infer_schema(frame.iloc[rows], stated)
+
+
 def _column(series: pd.Series, name: str, overrides: Overrides) -> Column:
     role = cast("Role", overrides.roles.get(name, "feature"))
     protected = name in overrides.protected
@@ -69,6 +92,8 @@ def _kind(series: pd.Series, name: str, overrides: Overrides) -> Kind:
 def _number(series: pd.Series, column: Column) -> Column:
     if column.kind == "datetime":
         series = datetimes_of(series)
+    if _beyond_float64(series):
+        return replace(column, unused="its whole numbers are beyond 2**53; a category or an id, perhaps?")
     values = numbers_of(series, column.name)
     present = values[~np.isnan(values)]
     if present.size and present.min() == present.max() and present.size == values.size:
@@ -80,6 +105,13 @@ def _number(series: pd.Series, column: Column) -> Column:
         else ()
     )
     return replace(column, offset=rounding.offset, parts=rounding.parts, calendar=calendar)
+
+
+def _beyond_float64(series: pd.Series) -> bool:
+    if not pd.api.types.is_integer_dtype(series.dtype):
+        return False
+    low, high = int(series.min()), int(series.max())
+    return max(abs(low), abs(high)) > 2**53
 
 
 def _varies(values: np.ndarray) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from math import isfinite
 from typing import Any, Literal
 
 from stackml.foundation.digest import digest
@@ -201,15 +202,47 @@ class Schema:
     def from_state(state: Mapping[str, Any]) -> Schema:
         """Rebuild a schema from `to_state`."""
         columns: list[dict[str, Any]] = state["columns"]
-        return Schema(tuple(_restored(column) for column in columns))
+        found = Schema(tuple(_restored(column) for column in columns))
+        if len(found.by_name) != len(found.columns):
+            raise SchemaError("two columns have one name")
+        if not found.read:
+            raise SchemaError("there is no column a learner could read")
+        return found
 
 
 def _restored(column: dict[str, Any]) -> Column:
+    """Return a stored column, or raise `SchemaError` where a value has no meaning."""
     values: dict[str, Any] = dict(column)
+    if not isinstance(values["name"], str):
+        raise SchemaError(f"a column has the name {values['name']!r:.40}, which is no text")
     values["vocabulary"] = tuple(values["vocabulary"])
     values["calendar"] = tuple(values["calendar"])
     if values["kind"] not in KINDS or values["role"] not in ROLES:
         raise SchemaError(
             f"column '{values['name']}' has the unknown kind '{values['kind']}' or role '{values['role']}'"
         )
-    return Column(**values)
+    restored = Column(**values)
+    for wrong, what in _oddities(restored):
+        if wrong:
+            raise SchemaError(f"column '{restored.name}': {what}")
+    return restored
+
+
+def _oddities(column: Column) -> list[tuple[bool, str]]:
+    words, calendar = column.vocabulary, column.calendar
+    texts = all(isinstance(word, str) for word in words)
+    flags = (column.protected, column.ordered)
+    return [
+        (not texts, "its vocabulary holds something else than text"),
+        (texts and len(set(words)) != len(words), "its vocabulary holds a word twice"),
+        (bool(words) and column.kind != "category", f"a {column.kind} has no vocabulary"),
+        (
+            type(column.parts) is not int or column.parts not in (1, 2),
+            f"parts={column.parts!r}, not 1 or 2",
+        ),
+        (any(part not in CALENDAR_PARTS for part in calendar), "it has an unknown calendar part"),
+        (bool(calendar) and column.kind != "datetime", f"a {column.kind} has no calendar parts"),
+        (type(column.offset) not in (int, float) or not isfinite(column.offset), "its offset is no number"),
+        (not all(isinstance(flag, bool) for flag in flags), "protected and ordered must be true or false"),
+        (not isinstance(column.unused, str), "the reason why it is not used is no text"),
+    ]

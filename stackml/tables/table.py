@@ -15,7 +15,7 @@ import pandas as pd
 from stackml.foundation.digest import digest
 from stackml.foundation.errors import SchemaError, StackmlWarning, near_miss
 from stackml.tables.encoding import codes_of, datetimes_of, slot_values
-from stackml.tables.inference import infer_schema
+from stackml.tables.inference import infer_past_schema, infer_schema
 from stackml.tables.reading import to_frame
 from stackml.tables.schema import Overrides, Schema
 
@@ -79,6 +79,24 @@ class Table:
             notes = "; ".join(schema.notes()[:5]) or "every column has another role"
             raise SchemaError(f"X has no column a learner could read: {notes}")
         return encode(frame, schema)
+
+    @staticmethod
+    def of_past(X: Any, rows: npt.NDArray[Any], overrides: Overrides, schema: Schema) -> Table:
+        """Return all rows of `X`, read by the schema that some rows alone would have given.
+
+        Raises
+        ------
+        SchemaError
+            If those rows leave no column a learner could read.
+        """
+        frame = to_frame(X)
+        past = infer_past_schema(frame, rows, overrides, schema)
+        if not past.read:
+            raise SchemaError(
+                f"the first {len(rows)} rows in time leave no column a learner could read: each is constant "
+                "or missing there; use fewer folds, or drop the earliest rows"
+            )
+        return encode(frame, past)
 
     @staticmethod
     def of(X: Any, schema: Schema) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ import pandas as pd
 from stackml.foundation.digest import digest
 from stackml.foundation.errors import StackmlError, StackmlWarning
 from stackml.foundation.progress import Event, Listener, silent
+from stackml.learners.catalog import LEARNERS, PRESETS
 from stackml.splitting.base import Folds
 from stackml.stack import StackClassifier, StackRegressor
 from stackml.workflow.deciding import decision_table, plain_rows
@@ -154,6 +156,7 @@ def train(
     started = perf_counter()
     folder = (Path.cwd() if folder is None else Path(folder)).resolve()
     spec = _with_call(spec, preset, time_limit)
+    _check_writable(folder / "runs" / spec.name)
     tally = _Tally(listener)
     tally.stage("loading rows")
     rows = load_rows(spec, dataset, folder)
@@ -179,7 +182,7 @@ def train(
         n_held_out=len(held_out.row),
         fits_done=tally.done,
         fits_cached=tally.cached,
-        notes=[*_notes(stack, rows, outer), *held_out.notes, *heard],
+        notes=[*_notes(stack, rows, outer, spec), *held_out.notes, *heard],
     )
     return _kept(result, rows, outer, held_out, tracking_uri, folder, tally, started)
 
@@ -284,6 +287,19 @@ def _cache(spec: PipelineSpec, rows: Rows, folder: Path, resume: bool) -> Path:
     return cache
 
 
+def _check_writable(runs: Path) -> None:
+    """Raise before the work begins where its result could not be stored."""
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        writable = os.access(runs, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        raise StackmlError(
+            f"the stack could not be stored: '{runs}' cannot be written to; work in another folder"
+        )
+
+
 def _new_run(folder: Path, spec: PipelineSpec) -> Path:
     """Make the folder of this run, named by its time; a second one in a second gets a number."""
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
@@ -305,11 +321,26 @@ def _decisions(stack: Stack, rows: Rows, outer: Folds, held_out: HeldOut, spec: 
     return decision_table(stack.oof_[STACK].to_numpy(), event, held_out, spec.decision)
 
 
-def _notes(stack: Stack, rows: Rows, outer: Folds) -> list[str]:
+def _absent_from_preset(spec: PipelineSpec) -> list[str]:
+    preset = spec.stack.learners
+    absent = (
+        [n for n in PRESETS.get(preset, ()) if not LEARNERS[n].is_installed]
+        if isinstance(preset, str)
+        else []
+    )
+    return [
+        f"preset '{preset}' goes without '{name}', which is not installed: "
+        f"make setup EXTRAS={LEARNERS[name].extra}, or pip install 'stackml[{LEARNERS[name].extra}]'"
+        for name in absent
+    ]
+
+
+def _notes(stack: Stack, rows: Rows, outer: Folds, spec: PipelineSpec) -> list[str]:
     notes = list(outer.notes)
     notes += [str(note) for note in stack.plan_.get("notes", [])]
     notes += stack.fitted_.schema.notes()
     board = stack.leaderboard_
+    notes += _absent_from_preset(spec)
     for status in ("failed", "skipped"):
         for _, row in board[board["status"] == status].iterrows():
             notes.append(f"learner '{row['name']}' {status}: {row['message']}")

@@ -1,4 +1,5 @@
 from dataclasses import dataclass, replace
+from time import perf_counter
 from typing import ClassVar
 
 import numpy as np
@@ -9,7 +10,9 @@ from stackml.combiners.base import Combiner
 from stackml.combiners.catalog import COMBINERS, make_combiner, restore_combiner
 from stackml.combiners.mean import FittedMean, MeanCombiner
 from stackml.combiners.nested import nested_predictions
+from stackml.combiners.simplex import SimplexCombiner
 from stackml.combiners.single import SingleCombiner
+from stackml.decision.base import mean_loss
 from stackml.foundation.errors import DataError, FitError, ParameterError, StorageError
 from stackml.splitting.temporal import TemporalSplitter
 
@@ -25,10 +28,14 @@ class Broken(Combiner):
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
 def test_single_wins_where_one_learner_dominates(world, kind):
-    w = world(kind, n=1000, noises=(0.0, 5.0, 5.0, 6.0))
-    fitted, choice = choose_combiner(DEFAULT_CANDIDATES, w.meta, w.target, w.context)
-    assert choice.chosen == "single"
-    assert fitted.learners == ("l0",)
+    # A sample can favour a combination that is nearly that learner: most of three count.
+    wins = []
+    for seed in (1, 2, 3):
+        w = world(kind, n=1000, noises=(0.0, 5.0, 5.0, 6.0), seed=seed)
+        fitted, choice = choose_combiner(DEFAULT_CANDIDATES, w.meta, w.target, w.context)
+        assert fitted.weights()["l0"] > 0.8
+        wins.append(choice.chosen == "single" and fitted.learners == ("l0",))
+    assert sum(wins) >= 2
 
 
 @pytest.mark.parametrize("metric", ["", "roc_auc", "average_precision"])
@@ -64,12 +71,61 @@ def test_the_record_says_what_was_tried_and_why(world):
     assert len(state["rows"]) == len(DEFAULT_CANDIDATES)
 
 
-def test_nested_output_is_that_of_the_chosen_combiner(world):
-    w = world(n=400)
+@dataclass(frozen=True)
+class Lucky(Combiner):
+    """Knows nothing, except, by luck, the targets of some rows: it knows them by the first learner."""
+
+    kind: ClassVar[str] = "lucky"
+    complexity: ClassVar[int] = 0
+    known: tuple = ()
+
+    def fit(self, meta, target, context):
+        return self
+
+    def predict(self, meta):
+        known = dict(self.known)
+        return np.array([[known.get(float(v), 0.5)] for v in meta.values[:, 0]])
+
+
+def test_no_row_is_predicted_by_a_choice_its_own_fold_took_part_in(world):
+    w = world(n=600)
+    y, fold = w.target.values, w.context.folds.folds[0].held_out
+    base = y.mean() + 1e-4 * np.random.default_rng(0).normal(size=w.meta.values.shape)
+    meta = replace(w.meta, values=base.astype(np.float32))
+    lucky = Lucky(tuple((float(meta.values[i, 0]), 0.99 if y[i] else 0.01) for i in fold))
+    _, choice = choose_combiner((lucky, MeanCombiner()), meta, w.target, w.context)
+    assert choice.chosen == "lucky"
+    mean, luck = (nested_predictions(c, meta, w.target, w.context) for c in (MeanCombiner(), lucky))
+    # The other folds prefer the mean; those, in turn, are judged with the lucky one.
+    np.testing.assert_array_equal(choice.nested[fold], mean[fold])
+    others = np.setdiff1d(np.arange(600), fold)
+    np.testing.assert_array_equal(choice.nested[others], luck[others])
+    assert choice.rows[0].score > -mean_loss(choice.nested, y, w.target.problem) + 0.1
+
+
+def test_with_few_folds_the_nested_output_is_that_of_the_chosen_combiner(world):
+    w = world(n=400, folds=3)
     _, choice = choose_combiner((MeanCombiner(), SingleCombiner()), w.meta, w.target, w.context)
-    chosen = make_combiner(choice.chosen)
-    again = nested_predictions(chosen, w.meta, w.target, w.context)
+    again = nested_predictions(make_combiner(choice.chosen), w.meta, w.target, w.context)
     np.testing.assert_array_equal(choice.nested, again)
+
+
+def test_after_the_deadline_no_further_candidate_is_begun(world):
+    w = world(metric="roc_auc")
+    past = perf_counter() - 1
+    fitted, choice = choose_combiner(DEFAULT_CANDIDATES, w.meta, w.target, w.context, deadline=past)
+    assert choice.chosen == fitted.kind == "mean"
+    assert np.isfinite(choice.nested).all()
+    reasons = {row.candidate: row.reason for row in choice.rows}
+    assert reasons.pop("mean") == "best"
+    assert set(reasons.values()) == {"not tried: no time was left"}
+    # One that fails does not count as tried.
+    fitted, choice = choose_combiner(
+        (SimplexCombiner(), Broken()), w.meta, w.target, w.context, deadline=past
+    )
+    assert fitted.kind == "simplex"
+    ample = choose_combiner(DEFAULT_CANDIDATES, w.meta, w.target, w.context, deadline=perf_counter() + 600)
+    assert not any(row.reason.startswith("not tried") for row in ample[1].rows)
 
 
 def test_a_fixed_combiner_is_a_choice_of_one(world):

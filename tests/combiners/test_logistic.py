@@ -7,7 +7,9 @@ from scipy.special import expit, logit
 
 from stackml.combiners.base import Context
 from stackml.combiners.boosted import BoostedCombiner
-from stackml.combiners.logistic import FittedLogistic, LogisticCombiner
+from stackml.combiners.linear_design import LinearDesign
+from stackml.combiners.linear_fit import fit_linear, losses_of, predict_linear
+from stackml.combiners.logistic import FittedLogistic, LogisticCombiner, rowwise
 from stackml.combiners.passthrough import FittedColumns
 from stackml.decision.base import mean_loss
 from stackml.foundation.errors import DataError, ParameterError
@@ -47,12 +49,54 @@ def test_nonnegative_keeps_every_weight_at_zero_or_more(world, kind):
     against = -w.meta.of("l0") if kind == "regression" else w.meta.of("l0")[:, ::-1]
     against = 1 - against if kind == "binary" else against
     w = world(kind, n=800, extra={"against": against})
-    free = LogisticCombiner(penalties=(1.0,)).fit(w.meta, w.target, w.context)
-    kept = LogisticCombiner(penalties=(1.0,), nonnegative=True).fit(w.meta, w.target, w.context)
+    free = LogisticCombiner(penalties=(1.0,), nonnegative=False).fit(w.meta, w.target, w.context)
+    kept = LogisticCombiner(penalties=(1.0,)).fit(w.meta, w.target, w.context)
     assert free.coefficients[0] < 0 or kind == "multiclass"
     assert (kept.coefficients[: len(kept.design.predictors)] > 0).all()
     assert "against" not in kept.learners
     assert np.isfinite(kept.predict(w.meta.select(kept.learners))).all()
+
+
+@pytest.mark.parametrize("kind", ["binary", "regression"])
+def test_bounded_weights_are_of_least_loss(world, kind):
+    w = world(kind, n=300, noises=(0.5, 0.6, 0.7, 3.0))
+    flipped = w.meta.values.copy()
+    flipped[:, 1:3] = -flipped[:, 1:3] if kind == "regression" else 1 - flipped[:, 1:3]
+    meta = replace(w.meta, values=flipped)
+    data = rowwise(LinearDesign.learn(meta, None), meta, w.target)
+    found = fit_linear(data, 1.0, nonnegative=True)
+    assert (found[:4] >= 0).all()
+    assert (found[1:3] == 0).all()
+    np.testing.assert_allclose(found, fit_linear(data, 1.0, True, found), atol=1e-6)
+
+    def value(b):
+        z = predict_linear(data, b)
+        losses = losses_of(data, z)
+        if kind == "regression":
+            centred = w.target.values - w.target.values.mean()
+            plain = data.links[:, :, 0].T @ data.prior()[:4]
+            variance = ((centred - plain + plain.mean()) ** 2).mean()
+            return 0.5 * losses.sum() + 0.5 * variance * ((b[:4] - 0.25) ** 2).sum()
+        return losses.sum() + 0.5 * ((b[:4] - 0.25) ** 2).sum() + 5e-4 * b[4] ** 2
+
+    rng = np.random.default_rng(0)
+    for size in (1e-3, 1e-2, 0.1) * 30:
+        other = found + size * rng.normal(size=5)
+        other[:4] = np.maximum(other[:4], 0)
+        assert value(found) <= value(other) + 1e-9
+
+
+def test_learners_that_all_lean_against_the_target_are_not_turned_round(world):
+    w = world(n=300, noises=(0.5, 0.7))
+    against = replace(w.meta, values=1 - w.meta.values)
+    fitted = LogisticCombiner(penalties=(1.0,)).fit(against, w.target, w.context)
+    assert fitted.learners == ("l0", "l1")
+    np.testing.assert_allclose(fitted.predict(against), w.target.values.mean(), atol=0.01)
+    # Nor is a combiner left without learners where features are passed through.
+    hint = w.target.values + np.random.default_rng(1).normal(size=300)
+    against = replace(against, features=Table.learn(pd.DataFrame({"hint": hint})))
+    fitted = LogisticCombiner(penalties=(1.0,)).fit(against, w.target, w.context)
+    assert fitted.weights() == {"l0": 0.5, "l1": 0.5}
 
 
 def test_ridge_does_not_depend_on_the_unit_or_the_origin_of_the_target(world):

@@ -100,3 +100,27 @@ def test_one_row_has_no_nested_prediction(world):
     one = np.array([0])
     nested = nested_predictions(MeanCombiner(), w.meta.take(one), w.target.take(one), Context())
     assert np.isnan(nested).all()
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_without_folds_time_is_followed_and_groups_are_kept_apart(world, grouped):
+    w = world(n=300)
+    rng = np.random.default_rng(0)
+    time, groups = rng.permutation(300).astype(float), rng.integers(0, 60, 300)
+    target = replace(w.target, time=time, groups=groups if grouped else None)
+    splits = list(nested_splits(target, replace(w.context, folds=None)))
+    assert len(splits) == 5
+    for split in splits:
+        assert time[split.train].max() < time[split.held_out].min()
+        if grouped:
+            assert not set(groups[split.train]) & set(groups[split.held_out])
+    # Within the first block of time, combiners deal folds of their own: forward again.
+    first = splits[0]
+    inner = own_folds(target.take(first.train), first.context)
+    assert inner.kind == ("grouped_temporal" if grouped else "temporal")
+
+
+def test_one_time_alone_gives_no_nested_prediction(world):
+    w = world(n=60)
+    target = replace(w.target, time=np.zeros(60))
+    assert np.isnan(nested_predictions(MeanCombiner(), w.meta, target, Context())).all()

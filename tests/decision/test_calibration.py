@@ -45,7 +45,9 @@ def test_temperature_keeps_within_its_bounds_whatever_the_rows():
     for outcome in (1 - y, np.zeros_like(y), np.ones_like(y), y):
         for q in (p, np.round(p), np.full_like(p, 0.5), 1 - p):
             assert 0.2 <= TemperatureCalibrator().fit(q, outcome, BINARY).temperature <= 5.0
-    with pytest.raises(ParameterError, match="bounds must satisfy 0 < lowest <= highest, found -1, 5"):
+    with pytest.raises(
+        ParameterError, match=r"bounds must satisfy 0.01 <= lowest <= highest <= 100.0, found -1, 5"
+    ):
         TemperatureCalibrator(lowest=-1, highest=5)
 
 

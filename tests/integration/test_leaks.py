@@ -165,3 +165,19 @@ def test_a_regression_prediction_does_not_change_with_its_own_target():
         fits.append(StackRegressor(learners, folds=folds, strict=True).fit(X, changed))
     for name in learners:
         assert fits[0].oof_[name].iloc[5] == fits[1].oof_[name].iloc[5]
+
+
+def test_the_future_does_not_teach_what_columns_are():
+    """New categories, a wider range and a new unit in the last days change no earlier prediction."""
+    X, y = rows(300)
+    X["spent"] = np.random.default_rng(2).random(300)
+    later = X.copy()
+    later.loc[250:, "city"] = [f"new{i}" for i in range(50)]
+    later.loc[250:, "spent"] += 1e9
+    learners = ["lightgbm", "xgboost", "extra_trees", "logistic", "mlp", "hbos", "isolation_forest"]
+    fits = [stack(learners=learners).fit(table, y, time=np.arange(300)) for table in (X, later)]
+    held = fits[0]._built.layers[0].folds.fold_of_row
+    past = np.flatnonzero((np.arange(300) < 225) & (held >= 0))
+    for name in learners:
+        before, after = (fit.oof_[name].to_numpy()[past] for fit in fits)
+        assert np.array_equal(before, after), name

@@ -137,8 +137,7 @@ def replay(stack, rows, y, **given):
     return again.fit(rows, y)
 
 
-@pytest.mark.parametrize("strict", [False, True])
-@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize(("strict", "layers"), [(False, 1), (True, 1), (False, 2)])
 def test_a_plan_repeats_a_fit(classifier, rows, binary, strict, layers):
     stack = classifier(learners=ROUNDS, strict=strict, layers=layers).fit(rows, binary)
     again = replay(stack, rows, binary)

@@ -425,7 +425,7 @@ def test_the_rarest_quality_of_wine(classifier, real_data: Path):
 def test_large_ids_and_epoch_seconds_are_told_apart(classifier, binary):
     stamps = 1_719_000_000 + np.arange(150) * 2 + binary  # even seconds or odd ones: one bit of 31 decides
     frame = pd.DataFrame({"t": stamps, "account": 10**12 + np.arange(150), "x": np.zeros(150)})
-    table = classifier(learners=["lightgbm"]).fit(frame, binary)._built.table
+    table = classifier(learners=["lightgbm"]).fit(frame, binary)._built.sources.table
     slots = dict(zip(table.schema.number_slots, table.numbers.T, strict=True))
     assert len(np.unique(slots["t"])) == 150
     assert len(np.unique(slots["account"])) == 150
@@ -514,3 +514,28 @@ def test_messages_about_time_speak_of_dates():
     y = np.r_[np.zeros(60), np.tile([0, 1], 15)].astype(int)  # the past knows one class only
     with pytest.raises(SplitError, match=r"2024-0\d-\d\d"):
         StackClassifier(["logistic"], folds=4).fit(X, y, time=days)
+
+
+def test_strictness_is_not_promised_for_a_second_layer(classifier, rows, binary):
+    with pytest.raises(ParameterError, match=r"strict=True holds for one layer alone.*found layers=2"):
+        classifier(strict=True, layers=2).fit(rows, binary)
+
+
+def test_a_learner_cannot_take_the_name_of_the_stack(rows, binary):
+    from sklearn.tree import DecisionTreeClassifier
+
+    with pytest.raises(ParameterError, match="a learner cannot be named 'stack'"):
+        StackClassifier([("stack", DecisionTreeClassifier())]).fit(rows, binary)
+
+
+def test_one_number_is_no_weight(classifier, rows, binary):
+    with pytest.raises(DataError, match=r"sample_weight=0.0 does not weigh rows"):
+        classifier().fit(rows, binary, sample_weight=0.0)
+
+
+def test_stated_folds_honour_the_embargo(rows, binary):
+    half = len(rows) // 2
+    folds = [(np.arange(half), np.arange(half, len(rows)))]
+    when = np.arange(len(rows))
+    with pytest.raises(SplitError, match=r"embargo|fold 0"):
+        StackClassifier(["logistic"], folds=folds, embargo=50).fit(rows, binary, time=when)

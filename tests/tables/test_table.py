@@ -193,3 +193,19 @@ def test_files_that_are_no_tables_are_refused(tmp_path):
         read_file(tmp_path / "a.xlsx")
     with pytest.raises(DataError, match=r"there is no file .*did you mean 'a.parquet'"):
         read_file(tmp_path / "b.parquet")
+
+
+def test_dates_of_python_are_dates():
+    import datetime as dt
+
+    days = [dt.date(2024, 1, 1) + dt.timedelta(days=i) for i in range(50)]
+    table = Table.learn(pd.DataFrame({"day": days, "x": np.arange(50.0)}))
+    assert table.schema.by_name["day"].kind == "datetime"
+    assert np.diff(table.numbers[:, 0]).tolist() == [86400.0] * 49
+
+
+def test_whole_numbers_no_float_can_tell_apart_are_not_read_and_said_so():
+    rows = pd.DataFrame({"account": np.uint64(2**63) + np.arange(5, dtype=np.uint64), "x": [1.0, 2, 3, 4, 5]})
+    assert "beyond 2**53" in Table.learn(rows).schema.notes()[0]
+    codes = Table.learn(rows, Overrides(categories=["account"])).codes[:, 0]
+    assert codes.tolist() == [0, 1, 2, 3, 4]

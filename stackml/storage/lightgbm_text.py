@@ -32,6 +32,9 @@ _INTEGERS = {
 
 _Ints = npt.NDArray[np.int64]
 
+OBJECTIVES = {"binary": "binary", "multiclass": "multiclass", "regression": "regression"}
+"""First word of the objective of each kind of problem."""
+
 
 def check_model_text(text: str, n_features: int, n_outputs: int, objective: str) -> None:
     """Check header, sizes and every tree's indices.
@@ -58,6 +61,29 @@ def check_model_text(text: str, n_features: int, n_outputs: int, objective: str)
         if isinstance(error, StorageError):
             raise
         _refuse(f"a value is absent or no number ({error})")
+
+
+def shape_of(text: str) -> tuple[int, int, str]:
+    """Return the columns, the outputs and the objective's first word that a model's header names.
+
+    They are what the text says of itself: `check_model_text` proves that the trees agree.
+
+    Raises
+    ------
+    StorageError
+        If the header does not name them.
+    """
+    try:
+        header = _fields(text.partition("\n\n")[0])
+        found = int(header["max_feature_idx"]) + 1, int(header["num_tree_per_iteration"])
+        objective = header["objective"].split(" ")[0]
+    except (KeyError, ValueError) as error:
+        if isinstance(error, StorageError):
+            raise
+        _refuse(f"the header is not that of a model ({error})")
+    if min(found) < 1 or objective not in OBJECTIVES.values():
+        _refuse("the header names no columns, no outputs or another objective")
+    return *found, objective
 
 
 def _check(text: str, n_features: int, n_outputs: int, objective: str) -> None:
