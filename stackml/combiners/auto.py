@@ -26,6 +26,7 @@ from stackml.storage.state import State
 from stackml.tables.target import Target
 
 _LEAST_FOLDS = 3
+_TRUSTED_FOLDS = 5  # fewer say little about their own spread
 _NAN = float("nan")
 _NO_TIME = "not tried: no time was left"
 
@@ -151,17 +152,13 @@ def choose_combiner(
 
     Every candidate is fitted and scored along the context's folds, on rows it did not see (where
     folds follow time: fitted on earlier folds alone). The best mean score is found; the simplest
-    candidate whose paired difference to it is within one standard error is taken, where its loss
-    over rows is not higher by more than one standard error either: the spread of a few folds
-    alone would let a plain mean pass too easily. Picking a
-    single learner is not simple in this sense: the pick varies most from sample to sample. It is
-    cheap, though, so it is taken where no combination scored noticeably better: by more than a
-    third of a standard error. Differences are those of the folds' scores, or of the rows' losses where
-    fewer than three folds can be scored.
-
-    The combiner returned is the choice of all folds. `Choice.nested` is not its own nested
-    prediction but that of a choice made anew for each fold, by the scores of the others alone
-    (under time folds by earlier and later ones).
+    candidate whose paired difference to it is within one standard error is taken. Where fewer than
+    five folds can be scored, their spread alone would let a plain mean pass too easily, and the
+    loss over rows must not be higher by more than one standard error either. Picking a single
+    learner is not simple in this sense: the pick varies most from sample to sample. It is cheap,
+    though, so it is taken where no combination scored noticeably better: by more than a third of a
+    standard error. Differences are those of the folds' scores, or of the rows' losses where fewer
+    than three folds can be scored.
 
     Parameters
     ----------
@@ -244,9 +241,10 @@ def _compare(trials: list[_Trial], target: Target) -> None:
         lags, spreads = _loss_gaps(able, target, int(np.argmin(means)))
     else:
         means, errors = lags, spreads = _loss_gaps(able, target)
+    few = scores.shape[1] < _TRUSTED_FOLDS
     for trial, mean, error, lag, spread in zip(able, means, errors, lags, spreads, strict=True):
         trial.difference, trial.standard_error = float(mean), float(error)
-        trial.loses = bool(lag > spread + 1e-12)
+        trial.loses = few and bool(lag > spread + 1e-12)
 
 
 def _loss_gaps(
