@@ -36,10 +36,13 @@ class Budget:
     rounds : int, optional
         Exactly this many rounds, without early stopping: how a recorded run is replayed and
         how a model is refitted on all rows.
+    metric : str
+        Name of the metric the user asked for, which early stopping may follow.
     """
 
     seconds: float | None = None
     rounds: int | None = None
+    metric: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,10 @@ class Learner(ABC):
 
     kind: ClassVar[str]
     problems: ClassVar[frozenset[str]] = frozenset({"binary", "multiclass", "regression"})
+    family: ClassVar[str] = ""  # learners of one family stop at much the same share of their usual rounds
     supports_weight: ClassVar[bool] = True
     stops_early: ClassVar[bool] = False
+    predicts_out_of_bag: ClassVar[bool] = False
 
     @abstractmethod
     def prepare(self, table: Table, rows: Rows | None = None) -> Any:
@@ -93,6 +98,37 @@ class Learner(ABC):
         budget : Budget
         seed : int
         """
+
+    def fit_out_of_bag(
+        self, prepared: Any, target: Target, rows: Rows, budget: Budget, seed: int
+    ) -> tuple[FittedLearner, Prediction]:
+        """Return one model of all the rows, and what its parts that did not draw a row say of it.
+
+        Only for learners whose `predicts_out_of_bag` is true; their out-of-bag prediction of a
+        row does not depend on the row's own target.
+
+        Returns
+        -------
+        model : FittedLearner
+        out_of_bag : float32 ndarray of shape (len(rows), n_outputs)
+            NaN for a row that every part drew.
+        """
+        raise NotImplementedError(f"'{self.kind}' draws no rows to leave others out of the bag")
+
+    def paced(self, share: float) -> Learner:
+        """Return a description that takes about a share of the work, or itself where that cannot be.
+
+        Parameters
+        ----------
+        share : float
+            In (0, 1).
+        """
+        return self
+
+    @property
+    def usual_rounds(self) -> int | None:
+        """Rounds that `cost` counts with; None where the word has no meaning."""
+        return None
 
     def output_kind(self, problem: Problem) -> OutputKind:
         """Return what a prediction is: a probability, a value of the target, or a mere score."""

@@ -135,9 +135,18 @@ def patience_of(patience: int | None, learning_rate: float) -> int:
     return patience if patience is not None else int(min(200, max(20, round(2.5 / learning_rate))))
 
 
-def expected_rounds(max_rounds: int, learning_rate: float) -> float:
+def expected_rounds(max_rounds: int, learning_rate: float) -> int:
     """Return about how many rounds a fit takes: 300 at a learning rate of 0.05."""
-    return min(float(max_rounds), 15.0 / learning_rate)
+    return max(1, round(min(float(max_rounds), 15.0 / learning_rate)))
+
+
+FAMILY = "boosting"
+FASTEST_RATE = 0.3
+
+
+def faster_rate(learning_rate: float, share: float) -> float:
+    """Return the learning rate that needs a share of the rounds, no faster than 0.3 unless it was."""
+    return max(learning_rate, min(FASTEST_RATE, learning_rate / share))
 
 
 def rows_with_weight(target: Target, rows: Rows | None) -> Rows | None:

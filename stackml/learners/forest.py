@@ -22,6 +22,7 @@ from stackml.storage.trees import Forest, forest_from_state, forest_from_trees, 
 from stackml.tables.table import Table
 from stackml.tables.target import Problem, Target
 
+_LEAST_TREES = 20
 _CHUNK = 10  # trees grown between two looks at the clock
 
 
@@ -130,6 +131,15 @@ class ForestLearner(Learner):
     def usual_share(n_columns: int, is_regression: bool) -> float:
         """Return the share of columns tried at a split by default."""
         raise NotImplementedError
+
+    @property
+    def usual_rounds(self) -> int:
+        """Number of trees."""
+        return self.n_trees
+
+    def paced(self, share: float) -> ForestLearner:
+        """Return the forest with fewer trees, at least 20 of them."""
+        return replace(self, n_trees=min(self.n_trees, max(_LEAST_TREES, round(share * self.n_trees))))
 
     def cost(self, n_rows: int, n_features: int, n_outputs: int) -> float:
         """Return seconds of one fit, roughly."""

@@ -1,29 +1,33 @@
-"""The clock: what is left of a time limit, and whether a learner can still be finished."""
+"""What a fit may spend: seconds by the clock, or work that no clock decides."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from time import perf_counter
 
-from stackml.oof.plan import FitTask
-
-RESERVE = 0.06  # of the limit, for combiner, calibration and assembly
+RESERVE = 0.05  # of the limit, for combiner, calibration and assembly
 LEAST_RESERVE = 0.5
-EVEN_PARTS = 2.0
 
 
 class Clock:
     """Seconds since the fit began, and seconds left for fitting learners.
 
-    Rough costs become seconds by what finished tasks really took.
+    Parameters
+    ----------
+    limit : float, optional
+        Seconds for the whole of the fit.
+    started : float, optional
+        Moment of `time.perf_counter` at which it began; now by default.
     """
 
     def __init__(self, limit: float | None = None, started: float | None = None) -> None:
         self.limit = limit
         self.started = perf_counter() if started is None else started
         self._portion = 1.0
-        self._estimated = 0.0
-        self._taken = 0.0
+        self._aside = 0.0
+
+    def set_aside(self, seconds: float) -> None:
+        """Keep seconds back for what must follow the fits of folds; 0 gives them free."""
+        self._aside = seconds
 
     def allow(self, portion: float) -> None:
         """Let the tasks that follow use the limit up to this portion of it; the rest is for later ones."""
@@ -32,7 +36,9 @@ class Clock:
     @property
     def deadline(self) -> float | None:
         """The moment, as `perf_counter` counts, when a choice of combiner should be made."""
-        return None if self.limit is None else self.started + (1 - RESERVE / 3) * self.limit
+        if self.limit is None:
+            return None
+        return self.started + (1 - RESERVE / 3) * self.limit - self._aside
 
     @property
     def elapsed(self) -> float:
@@ -45,26 +51,59 @@ class Clock:
         if self.limit is None:
             return None
         reserve = max(self.limit * RESERVE, min(LEAST_RESERVE, self.limit / 4))
-        return self.limit * self._portion - reserve - self.elapsed
+        return self.limit * self._portion - reserve - self._aside - self.elapsed
 
-    def learn(self, task: FitTask, seconds: float) -> None:
-        """Take note of what a task really took."""
-        self._estimated += task.cost
-        self._taken += seconds
 
-    def expected(self, tasks: Sequence[FitTask], n_jobs: int) -> float:
-        """Return the seconds a learner's tasks are expected to take from now."""
-        scale = self._taken / self._estimated if self._estimated else 1.0
-        return scale * sum(task.cost for task in tasks) / min(n_jobs, max(1, len(tasks)))
+class Spending:
+    """What learners may still spend, in core-seconds, and what is promised to those begun.
 
-    def share(self, n_waiting: int, n_jobs: int, learners_left: int = 1) -> float | None:
-        """Return the seconds one of `n_waiting` tasks of a learner may use.
+    With a limit of work nothing is measured: every learner costs what its description says, so
+    the same learners are fitted in the same way on every machine.
 
-        A learner may take twice an even part of what is left: most need less than theirs, and
-        none may starve the ones after it.
-        """
-        left = self.left
-        if left is None:
-            return None
-        turns = max(1, -(-n_waiting // n_jobs))
-        return max(0.0, left * min(1.0, EVEN_PARTS / learners_left) / turns)
+    Parameters
+    ----------
+    clock : Clock
+    n_jobs : int
+        Fits that run at once.
+    work : float, optional
+        Nominal core-seconds (see `Learner.cost`) for all fits; the clock then decides nothing.
+    """
+
+    def __init__(self, clock: Clock, n_jobs: int, work: float | None = None) -> None:
+        self.clock = clock
+        self.n_jobs = n_jobs
+        self.work = work
+        self._spent = 0.0
+        self._promised: dict[str, float] = {}
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a limit of either kind."""
+        return self.work is not None or self.clock.limit is not None
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether the clock decides."""
+        return self.work is None and self.clock.limit is not None
+
+    @property
+    def left(self) -> float:
+        """Core-seconds not spent nor promised; infinite without a limit."""
+        if self.work is not None:
+            return self.work - self._spent
+        seconds = self.clock.left
+        return float("inf") if seconds is None else seconds * self.n_jobs - sum(self._promised.values())
+
+    def promise(self, name: str, amount: float) -> None:
+        """Set aside what a learner is expected to cost."""
+        self._spent += amount
+        self._promised[name] = amount
+
+    def pay(self, name: str, amount: float) -> None:
+        """Take what a finished fit was expected to cost out of what is promised to its learner."""
+        if name in self._promised:
+            self._promised[name] = max(0.0, self._promised[name] - amount)
+
+    def settle(self, name: str) -> None:
+        """Say that nothing more is to come of a learner."""
+        self._promised.pop(name, None)

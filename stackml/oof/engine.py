@@ -1,15 +1,14 @@
 """Run the plan: tasks side by side in threads, one thread each, nothing done twice.
 
 Every task uses one thread and `n_jobs` tasks run at once, so the machine is never
-oversubscribed and no result depends on `n_jobs`.
+oversubscribed and no result depends on `n_jobs`. Which task comes next is for `board` to say.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,14 +16,14 @@ from stackml.foundation.errors import FitError
 from stackml.foundation.progress import Event, Listener, silent
 from stackml.foundation.threads import one_thread_each
 from stackml.learners.base import Learner
-from stackml.oof.budget import Clock
+from stackml.oof.board import Board, Candidate
+from stackml.oof.budget import Clock, Spending
 from stackml.oof.cache import TaskCache
-from stackml.oof.fitting import FitOutcome, fit_task
-from stackml.oof.plan import ALL_ROWS, FitTask, Job, plan_fits, plan_refit
+from stackml.oof.fitting import FitOutcome, fit_task, probe_task
+from stackml.oof.pacing import Prices
+from stackml.oof.plan import ALL_ROWS, OUT_OF_BAG, FitTask, Job, plan_learner, plan_refit
 from stackml.oof.result import LearnerRun, OofResult
 from stackml.oof.shared import SharedPreparation
-
-BEFORE_REFIT = 0.7  # of the time limit; expanding folds together are about 2.5 times a refit
 
 NamedLearners = Sequence[tuple[str, Learner]]
 
@@ -42,6 +41,8 @@ class Engine:
         Where finished tasks are kept.
     listener : callable
         Hears of progress.
+    work : float, optional
+        Nominal core-seconds for all fits, instead of the clock's.
     """
 
     def __init__(
@@ -50,11 +51,14 @@ class Engine:
         clock: Clock | None = None,
         cache: TaskCache | None = None,
         listener: Listener = silent,
+        work: float | None = None,
     ) -> None:
         self.n_jobs = n_jobs
         self.clock = clock or Clock()
         self.cache = cache
         self.listener = listener
+        self.spending = Spending(self.clock, n_jobs, work)
+        self.prices = Prices()
 
     def run(self, learners: NamedLearners, job: Job, portion: float = 1.0) -> OofResult:
         """Fit every learner on every fold, and on all rows where folds follow time.
@@ -72,147 +76,160 @@ class Engine:
         FitError
             If no learner could be fitted; the message holds each one's error.
         """
-        board = _Board(plan_fits(learners, job))
-        self.clock.allow(portion * (1.0 if job.folds.exchangeable else BEFORE_REFIT))
-        self._run_tasks(board, job)
         self.clock.allow(portion)
-        runs = [self._gather(name, learner, board, job) for name, learner in learners]
-        if not job.folds.exchangeable:
-            runs = self._refit(runs, job)
+        planned = [(name, learner, plan_learner(name, learner, job)) for name, learner in learners]
+        board = Board(planned, job, self.spending, self.prices)
+        self._run_tasks(board, job)
+        runs = [_gathered(candidate, job) for candidate in board.candidates]
         if not any(run.fitted for run in runs):
             reasons = "; ".join(f"{run.name}: {run.message}" for run in runs)
             raise FitError(f"no learner could be fitted: {reasons}")
-        return OofResult(tuple(runs), job.folds, job.target.problem)
+        result = OofResult(tuple(runs), job.folds, job.target.problem)
+        return result if job.folds.exchangeable else self.refit(result, job)
 
-    def _refit(self, runs: list[LearnerRun], job: Job) -> list[LearnerRun]:
-        # Fold models know only the past of their fold; what scores tomorrow should know all of it.
-        board = _Board(
-            tuple(plan_refit(r.name, r.learner, r.fold_rounds, job) for r in runs if r.fitted), may_skip=False
-        )
+    def refit(self, result: OofResult, job: Job, names: Collection[str] | None = None) -> OofResult:
+        """Return the result with learners fitted once on all rows; those models then predict.
+
+        Learners that have such a model already keep it. Where rows are exchangeable, a refit that
+        fails or has no time left leaves the fold models to predict.
+
+        Parameters
+        ----------
+        result : OofResult
+        job : Job
+        names : collection of str, optional
+            Learners to fit; all by default.
+        """
+        self.clock.set_aside(0.0)
+        wanted = [
+            run for run in result.fitted if not run.predicts_alone and (names is None or run.name in names)
+        ]
+        planned = []
+        for run in wanted:
+            of_learner = replace(job, most_rows={run.name: run.most_rows} if run.most_rows else {})
+            task = plan_refit(run.name, run.learner, run.fold_rounds, of_learner)
+            planned.append((run.name, run.learner, (task,)))
+        if not planned:
+            return result
+        optional = job.folds.exchangeable
+        board = Board(planned, job, self.spending, self.prices, may_skip=False, may_leave=optional)
         self._run_tasks(board, job)
-        return [_refitted(run, board) if run.fitted else run for run in runs]
+        runs = tuple(
+            _refitted(run, board.by_name[run.name], optional) if run in wanted else run for run in result.runs
+        )
+        return replace(result, runs=runs)
 
-    def _run_tasks(self, board: _Board, job: Job) -> None:
-        shared = SharedPreparation(job, board.tasks)
+    def _run_tasks(self, board: Board, job: Job) -> None:
+        shared = SharedPreparation(job, [task for c in board.candidates for task in c.tasks])
         job_digest = job.digest() if self.cache else ""
-        self._tell("started", f"{len(board.tasks)} fits", board)
-        running: dict[Future[FitOutcome], FitTask] = {}
+        self._tell("started", f"{board.n_tasks} fits", board)
+        running: dict[Future[FitOutcome | float], _Started] = {}
         with one_thread_each(), ThreadPoolExecutor(self.n_jobs) as pool:
-            while board.waiting or running:
-                while board.waiting and len(running) < self.n_jobs:
-                    task = board.waiting.popleft()
-                    if self._may_start(task, board):
-                        board.begun.add(task.name)
-                        seconds = self._seconds_for(task, board)
-                        running[pool.submit(self._run_one, task, shared, job, job_digest, seconds)] = task
-                    else:
-                        shared.release(task)
-                done, _ = wait(running, return_when=FIRST_COMPLETED) if running else (set(), None)
+            while True:
+                while len(running) < self.n_jobs and (found := board.next_task()) is not None:
+                    started = _Started(*found, board.seconds_for(found[0]))
+                    running[pool.submit(self._run_one, started, shared, job, job_digest)] = started
+                self._pass_on(board, shared)
+                if not running:
+                    return
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
-                    task = running.pop(future)
-                    shared.release(task)
-                    self._settle(task, future, board)
+                    self._settle(running.pop(future), future, board, shared)
 
     def _run_one(
-        self, task: FitTask, shared: SharedPreparation, job: Job, job_digest: str, seconds: float | None
-    ) -> FitOutcome:
+        self, started: _Started, shared: SharedPreparation, job: Job, job_digest: str
+    ) -> FitOutcome | float:
+        task = started.task
+        if started.is_probe:
+            return probe_task(task, shared.get(task), job)
         if self.cache is None:
-            return fit_task(task, shared.get(task), job, seconds)
+            return fit_task(task, shared.get(task), job, started.seconds)
         key = task.digest(job_digest)
         found = self.cache.get(key, limited=self.clock.limit is not None)
         if found is not None:
             return found
-        outcome = fit_task(task, shared.get(task), job, seconds)
+        outcome = fit_task(task, shared.get(task), job, started.seconds)
         self.cache.put(key, outcome)
         return outcome
 
-    def _may_start(self, task: FitTask, board: _Board) -> bool:
-        if task.name in board.stopped:
-            return False
-        left = self.clock.left
-        if left is None or not board.may_skip or task.name in board.begun or not board.outcomes:
-            return True
-        needed = self.clock.expected([t for t in board.tasks if t.name == task.name], self.n_jobs)
-        cheapest_use = needed if not task.learner.stops_early else 0.35 * needed
-        if cheapest_use <= left:
-            return True
-        reason = f"would take about {needed:.0f} s, {max(left, 0.0):.0f} s were left"
-        board.stopped[task.name] = ("skipped", reason)
-        self._tell("learner_skipped", f"{task.name}: {reason}", board)
-        return False
-
-    def _seconds_for(self, task: FitTask, board: _Board) -> float | None:
-        return self.clock.share(board.n_waiting(task.name) + 1, self.n_jobs, board.learners_left(task.name))
-
-    def _settle(self, task: FitTask, future: Future[FitOutcome], board: _Board) -> None:
-        error = future.exception()
+    def _settle(
+        self, started: _Started, future: Future[FitOutcome | float], board: Board, shared: SharedPreparation
+    ) -> None:
+        task, error = started.task, future.exception()
+        if not started.is_probe:
+            shared.release(task)
         if error is not None:
             if not isinstance(error, Exception):
                 raise error
             message = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"
-            if task.name not in board.stopped:
-                board.stopped[task.name] = ("failed", message)
+            if board.failed(task.name, message):
                 self._tell("learner_failed", f"{task.name}: {message}", board)
             return
         outcome = future.result()
-        board.outcomes[task.name, task.fold] = outcome
-        if not outcome.cached:
-            self.clock.learn(task, outcome.seconds)
+        if not isinstance(outcome, FitOutcome):
+            board.probed(task, outcome)
+            return
+        board.finished(task, outcome)
         kind = "task_cached" if outcome.cached else "task_done"
-        where = "all rows" if task.fold == ALL_ROWS else f"fold {task.fold + 1}"
-        self._tell(kind, f"{task.name}, {where}", board)
+        self._tell(kind, f"{task.name}, {_where(task.fold)}", board)
 
-    def _gather(self, name: str, learner: Learner, board: _Board, job: Job) -> LearnerRun:
-        kind = learner.output_kind(job.target.problem)
-        if name in board.stopped:
-            status, message = board.stopped[name]
-            return LearnerRun(name, learner, kind, status, message=message)
-        outcomes = [board.outcomes[name, fold] for fold in range(job.folds.n_folds)]
-        oof = np.full((job.target.n_rows, outcomes[0].held_out.shape[1]), np.nan, dtype=np.float32)
-        for fold, outcome in zip(job.folds.folds, outcomes, strict=True):
-            oof[fold.held_out] = outcome.held_out
-        return LearnerRun(
-            name,
-            learner,
-            kind,
-            models=tuple(o.model for o in outcomes),
-            oof=oof,
-            seconds=tuple(o.seconds for o in outcomes),
-            fold_rounds=tuple(o.model.rounds for o in outcomes),
-            n_fitted=sum(not o.cached for o in outcomes),
-        )
+    def _pass_on(self, board: Board, shared: SharedPreparation) -> None:
+        while board.released:
+            shared.release(board.released.popleft())
+        while board.news:
+            self._tell("learner_skipped", board.news.popleft(), board)
 
-    def _tell(self, kind: str, message: str, board: _Board) -> None:
-        self.listener(Event(kind, message, len(board.outcomes), len(board.tasks), self.clock.elapsed))
+    def _tell(self, kind: str, message: str, board: Board) -> None:
+        self.listener(Event(kind, message, board.n_done, board.n_tasks, self.clock.elapsed))
 
 
-class _Board:
-    """Where a run stands: what waits, what came out, which learners were given up and why."""
-
-    def __init__(self, tasks: tuple[FitTask, ...], *, may_skip: bool = True) -> None:
-        self.tasks = tasks
-        self.may_skip = may_skip
-        self.waiting = deque(tasks)
-        self.outcomes: dict[tuple[str, int], FitOutcome] = {}
-        self.stopped: dict[str, tuple[str, str]] = {}
-        self.begun: set[str] = set()
-
-    def n_waiting(self, name: str) -> int:
-        return sum(task.name == name for task in self.waiting)
-
-    def learners_left(self, name: str) -> int:
-        return len({task.name for task in self.waiting if task.name not in self.stopped} | {name})
+@dataclass(frozen=True)
+class _Started:
+    task: FitTask
+    is_probe: bool
+    seconds: float | None
 
 
-def _refitted(run: LearnerRun, board: _Board) -> LearnerRun:
-    if run.name in board.stopped:
-        status, message = board.stopped[run.name]
-        return replace(run, status=status, message=f"refit on all rows: {message}", models=())
-    outcome = board.outcomes[run.name, ALL_ROWS]
+def _where(fold: int) -> str:
+    return {ALL_ROWS: "all rows", OUT_OF_BAG: "all rows, out of bag"}.get(fold, f"fold {fold + 1}")
+
+
+def _gathered(candidate: Candidate, job: Job) -> LearnerRun:
+    learner = candidate.learner
+    kind = learner.output_kind(job.target.problem)
+    if candidate.status != "fitted":
+        return LearnerRun(candidate.name, learner, kind, candidate.status, message=candidate.message)
+    outcomes = [candidate.outcomes[task.fold] for task in candidate.tasks]
+    oof = np.full((job.target.n_rows, outcomes[0].held_out.shape[1]), np.nan, dtype=np.float32)
+    for task, outcome in zip(candidate.tasks, outcomes, strict=True):
+        rows = slice(None) if task.fold == OUT_OF_BAG else job.folds.folds[task.fold].held_out
+        oof[rows] = outcome.held_out
+    return LearnerRun(
+        candidate.name,
+        learner,
+        kind,
+        models=tuple(o.model for o in outcomes),
+        oof=oof,
+        seconds=tuple(o.seconds for o in outcomes),
+        fold_rounds=tuple(o.model.rounds for o in outcomes),
+        n_fitted=sum(not o.cached for o in outcomes),
+        out_of_bag=candidate.tasks[0].fold == OUT_OF_BAG,
+        most_rows=candidate.tasks[0].most_rows,
+    )
+
+
+def _refitted(run: LearnerRun, candidate: Candidate, optional: bool) -> LearnerRun:
+    if candidate.status != "fitted":
+        if optional:
+            return replace(run, message=f"its fold models predict: {candidate.message}")
+        message = f"refit on all rows: {candidate.message}"
+        return replace(run, status=candidate.status, message=message, models=())
+    outcome = candidate.outcomes[ALL_ROWS]
     return replace(
         run,
         models=(outcome.model,),
         seconds=(*run.seconds, outcome.seconds),
+        refitted=True,
         refit_rounds=outcome.model.rounds,
         n_fitted=run.n_fitted + (not outcome.cached),
     )

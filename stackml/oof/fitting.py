@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from stackml.foundation.errors import SplitError
+from stackml.foundation.randomness import stream
 from stackml.learners.base import Budget, FittedLearner, Prediction, Rows
-from stackml.oof.plan import ALL_ROWS, FitTask, Job
+from stackml.oof.plan import ALL_ROWS, OUT_OF_BAG, FitTask, Job
 from stackml.splitting.holdout import holdout_split
 
 STOP_SHARE = 0.15
 NEAR_LIMIT = 0.9
+PROBE_ROUNDS = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +27,7 @@ class FitOutcome:
     ----------
     model : FittedLearner
     held_out : float32 ndarray of shape (n_held_out, n_outputs)
-        Predictions for the fold's held-out rows; no rows for a refit.
+        Predictions for the fold's held-out rows; no rows for a refit, all rows out of bag.
     seconds : float
         Wall-clock seconds of fit and prediction.
     cached : bool
@@ -45,33 +47,73 @@ def fit_task(task: FitTask, prepared: Any, job: Job, seconds: float | None) -> F
     """Fit a task and predict the rows its fold holds out."""
     start = perf_counter()
     rows, stop_rows = fit_rows(task, job)
-    budget = Budget(seconds, task.rounds)
-    model = task.learner.fit(prepared, job.target, rows, stop_rows, budget, task.seed)
+    budget = Budget(seconds, task.rounds, job.metric)
+    if task.fold == OUT_OF_BAG:
+        model, held_out = _fit_out_of_bag(task, prepared, job, rows, budget)
+    else:
+        model = task.learner.fit(prepared, job.target, rows, stop_rows, budget, task.seed)
     cut = seconds is not None and task.rounds is None and perf_counter() - start >= NEAR_LIMIT * seconds
     if task.fold == ALL_ROWS:
         n_outputs = task.learner.n_outputs(job.target.problem)
         held_out = np.empty((0, n_outputs), dtype=np.float32)
-    else:
+    elif task.fold != OUT_OF_BAG:
         held_out = model.predict(job.table_of(task.fold).take(job.folds.folds[task.fold].held_out))
-        _check(held_out, task)
+    _check(held_out, task)
     return FitOutcome(model, held_out, perf_counter() - start, cut=cut)
+
+
+def _fit_out_of_bag(
+    task: FitTask, prepared: Any, job: Job, rows: Rows, budget: Budget
+) -> tuple[FittedLearner, Prediction]:
+    model, voted = task.learner.fit_out_of_bag(prepared, job.target, rows, budget, task.seed)
+    if len(rows) < job.target.n_rows:  # rows never drawn are out of every bag
+        held_out = np.empty((job.target.n_rows, voted.shape[1]), dtype=np.float32)
+        others = np.setdiff1d(np.arange(job.target.n_rows), rows)
+        held_out[rows], held_out[others] = voted, model.predict(job.table.take(others))
+    else:
+        held_out = voted
+    silent = np.isnan(held_out).any(axis=1)
+    if silent.any() and not silent.all():
+        held_out[silent] = held_out[~silent].mean(axis=0)
+    return model, held_out
+
+
+def probe_task(task: FitTask, prepared: Any, job: Job) -> float:
+    """Return the seconds a whole fit would take, by what one round and a few more take."""
+    rows, _ = fit_rows(task, job)
+    usual = task.learner.usual_rounds or 1
+    few = min(PROBE_ROUNDS, usual)
+    seconds = []
+    for rounds in (1, few):
+        start = perf_counter()
+        task.learner.fit(prepared, job.target, rows, None, Budget(rounds=rounds), task.seed)
+        seconds.append(perf_counter() - start)
+    a_round = max(0.0, seconds[1] - seconds[0]) / max(1, few - 1)
+    return seconds[0] + a_round * (usual - 1)
 
 
 def fit_rows(task: FitTask, job: Job) -> tuple[Rows, Rows | None]:
     """Return the rows to learn from and those to stop early on (None: run all rounds)."""
     recorded = task.rounds is not None
-    if task.fold == ALL_ROWS:
-        rows = np.arange(job.target.n_rows, dtype=np.int64)
+    if task.fold < 0:
+        rows = _drawn(np.arange(job.target.n_rows, dtype=np.int64), task)
         if recorded or not task.learner.stops_early:
             return rows, None
         return inner_stop_rows(rows, job, task.seed)
     fold = job.folds.folds[task.fold]
+    rows = _drawn(fold.train, task)
     if not task.learner.stops_early:
-        return fold.train, None
+        return rows, None
     if not job.strict:
-        return fold.train, None if recorded else fold.held_out
-    rows, stop_rows = inner_stop_rows(fold.train, job, task.seed)
+        return rows, None if recorded else fold.held_out
+    rows, stop_rows = inner_stop_rows(rows, job, task.seed)
     return rows, None if recorded else stop_rows
+
+
+def _drawn(rows: Rows, task: FitTask) -> Rows:
+    if task.most_rows is None or len(rows) <= task.most_rows:
+        return rows
+    return np.sort(stream(task.seed, "fewer rows").choice(rows, task.most_rows, replace=False))
 
 
 def inner_stop_rows(rows: Rows, job: Job, seed: int) -> tuple[Rows, Rows | None]:

@@ -16,6 +16,8 @@ from stackml.tables.table import Table
 from stackml.tables.target import Target
 
 ALL_ROWS = -1  # the fold number of a refit on every row
+OUT_OF_BAG = -2  # the fold number of one fit on every row whose parts leave rows out of the bag
+OUT_OF_BAG_COST = 1.4  # of a plain fit: a third of the rows is predicted by every tree
 
 LIBRARIES = {
     "lightgbm": ("lightgbm",),
@@ -40,6 +42,12 @@ class Job:
         Rounds a recorded run used, to be repeated exactly; empty for a run of its own.
     fold_tables : mapping of fold to Table
         Under time folds, the same rows read by a schema learned from the fold's past alone.
+    metric : str
+        Name of the metric the user asked for.
+    most_rows : mapping of learner to int
+        Rows a recorded run drew from each fold's training rows, where it drew some.
+    refits : bool
+        Whether learners are fitted again on all rows, which then predict.
     """
 
     table: Table
@@ -49,6 +57,9 @@ class Job:
     strict: bool = False
     rounds: Mapping[tuple[str, int], int] = field(default_factory=dict)
     fold_tables: Mapping[int, Table] = field(default_factory=dict)
+    metric: str = ""
+    most_rows: Mapping[str, int] = field(default_factory=dict)
+    refits: bool = False
 
     def table_of(self, fold: int) -> Table:
         """Return the table a fold reads."""
@@ -56,7 +67,19 @@ class Job:
 
     def digest(self) -> str:
         """Return the content digest of data, folds and seed."""
-        return digest(self.table.digest, self.target.digest, self.folds.digest(), self.seed, self.strict)
+        return digest(
+            self.table.digest, self.target.digest, self.folds.digest(), self.seed, self.strict, self.metric
+        )
+
+    def leaves_out_of_bag(self, learner: Learner) -> bool:
+        """Return whether a learner's out-of-bag predictions may stand for folds.
+
+        Only where rows are exchangeable: a bag knows neither groups nor time.
+        """
+        alike = (
+            self.folds.kind in ("stratified", "plain") and len(self.folds.held_out_rows) == self.folds.n_rows
+        )
+        return learner.predicts_out_of_bag and alike and self.target.groups is None
 
 
 @dataclass(frozen=True)
@@ -69,12 +92,14 @@ class FitTask:
         The learner's name in the stack.
     learner : Learner
     fold : int
-        Fold number, or -1 for a refit on all rows.
+        Fold number, -1 for a refit on all rows, or -2 for one fit with out-of-bag predictions.
     seed : int
     cost : float
         Rough seconds on one core.
     rounds : int, optional
         Exactly this many rounds.
+    most_rows : int, optional
+        Rows drawn from the training rows; all by default.
     """
 
     name: str
@@ -83,12 +108,13 @@ class FitTask:
     seed: int
     cost: float
     rounds: int | None = None
+    most_rows: int | None = None
 
     def digest(self, job_digest: str) -> str:
         """Return the content digest: equal tasks on equal data are one task."""
         learner = self.learner
         return digest(
-            "fit-task-2",
+            "fit-task-3",
             job_digest,
             self.name,
             learner.kind,
@@ -96,6 +122,7 @@ class FitTask:
             self.fold,
             self.seed,
             self.rounds,
+            self.most_rows,
             library_version(learner.kind),
         )
 
@@ -106,13 +133,21 @@ def plan_fits(learners: Sequence[tuple[str, Learner]], job: Job) -> tuple[FitTas
     A complete learner is worth more than two halves, so the order is learner-major: whenever
     the clock stops a run, whole learners have been finished.
     """
-    tasks = []
-    for name, learner in learners:
-        for number, fold in enumerate(job.folds.folds):
-            cost = learner.cost(len(fold.train), job.table.n_features, job.target.problem.n_outputs)
-            rounds = job.rounds.get((name, number))
-            tasks.append(FitTask(name, learner, number, fit_seed(job.seed, name, number), cost, rounds))
-    return tuple(tasks)
+    return tuple(task for name, learner in learners for task in plan_learner(name, learner, job))
+
+
+def plan_learner(name: str, learner: Learner, job: Job) -> tuple[FitTask, ...]:
+    """Return the tasks of one learner: one a fold, or a single one with out-of-bag predictions."""
+    if job.leaves_out_of_bag(learner):
+        return (_task(name, learner, OUT_OF_BAG, OUT_OF_BAG_COST, job),)
+    return tuple(_task(name, learner, fold, 1.0, job) for fold in range(job.folds.n_folds))
+
+
+def _task(name: str, learner: Learner, fold: int, effort: float, job: Job) -> FitTask:
+    n_rows = job.target.n_rows if fold < 0 else len(job.folds.folds[fold].train)
+    cost = effort * learner.cost(n_rows, job.table.n_features, job.target.problem.n_outputs)
+    seed = fit_seed(job.seed, name, fold)
+    return FitTask(name, learner, fold, seed, cost, job.rounds.get((name, fold)), job.most_rows.get(name))
 
 
 def plan_refit(name: str, learner: Learner, fold_rounds: Sequence[int | None], job: Job) -> FitTask:
@@ -131,7 +166,8 @@ def plan_refit(name: str, learner: Learner, fold_rounds: Sequence[int | None], j
         growth = float(np.sqrt(n_rows / largest)) if learner.stops_early else 1.0
         rounds = max(1, round(float(np.median(known)) * growth))
     cost = learner.cost(n_rows, job.table.n_features, job.target.problem.n_outputs)
-    return FitTask(name, learner, ALL_ROWS, fit_seed(job.seed, name, ALL_ROWS), cost, rounds)
+    most = job.most_rows.get(name)
+    return FitTask(name, learner, ALL_ROWS, fit_seed(job.seed, name, ALL_ROWS), cost, rounds, most)
 
 
 def fit_seed(seed: int, name: str, fold: int) -> int:

@@ -31,10 +31,16 @@ class LearnerRun:
         Wall-clock seconds of each fit.
     fold_rounds : tuple of int or None
         Rounds of each fold model.
+    refitted : bool
+        Whether one model of all rows predicts instead of the fold models.
     refit_rounds : int, optional
         Rounds of the model refitted on all rows.
     n_fitted : int
         Fits really run; the rest came from the cache.
+    out_of_bag : bool
+        Whether it is one model whose out-of-bag predictions stand for those of folds.
+    most_rows : int, optional
+        Rows drawn for each fit, where not all were learned from.
     message : str
         Error, or why it was skipped.
     """
@@ -47,14 +53,22 @@ class LearnerRun:
     oof: Prediction = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
     seconds: tuple[float, ...] = ()
     fold_rounds: tuple[int | None, ...] = ()
+    refitted: bool = False
     refit_rounds: int | None = None
     n_fitted: int = 0
+    out_of_bag: bool = False
+    most_rows: int | None = None
     message: str = ""
 
     @property
     def fitted(self) -> bool:
         """Whether it has models."""
         return self.status == "fitted"
+
+    @property
+    def predicts_alone(self) -> bool:
+        """Whether it predicts by one model of all rows."""
+        return self.refitted or self.out_of_bag
 
 
 @dataclass(frozen=True, eq=False)

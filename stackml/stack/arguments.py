@@ -84,6 +84,33 @@ def checked_limit(time_limit: Any) -> float | None:
     return float(time_limit)
 
 
+def checked_work(work_limit: Any, time_limit: Any) -> float | None:
+    """Return a limit of work in nominal core-seconds."""
+    if work_limit is None:
+        return None
+    if time_limit is not None:
+        raise ParameterError(
+            "time_limit and work_limit are both given; take the clock (time_limit), or work that any machine "
+            "repeats alike (work_limit)"
+        )
+    number = isinstance(work_limit, int | float | np.number) and not isinstance(work_limit, bool)
+    if not number or not work_limit > 0:
+        raise ParameterError(f"work_limit={work_limit!r}: give nominal core-seconds above 0, or None")
+    return float(work_limit)
+
+
+REFITTED_PRESETS = ("fast", "balanced")
+
+
+def refits(refit: Any, learners: Any) -> bool:
+    """Return whether learners are fitted again on all rows: as asked, or in presets called often."""
+    if isinstance(refit, str) and refit == "auto":
+        return isinstance(learners, str) and learners in REFITTED_PRESETS
+    if not isinstance(refit, bool | np.bool_):
+        raise ParameterError(f"refit={refit!r}: give True, False or 'auto'")
+    return bool(refit)
+
+
 def checked_jobs(n_jobs: Any) -> int:
     """Return the number of fits that run at once."""
     whole = isinstance(n_jobs, int | np.integer) and not isinstance(n_jobs, bool)

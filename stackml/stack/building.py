@@ -23,13 +23,14 @@ from stackml.foundation.errors import SplitError
 from stackml.foundation.progress import Event
 from stackml.foundation.threads import one_thread_each
 from stackml.oof.engine import Engine
+from stackml.oof.pacing import affordable_folds
 from stackml.oof.plan import Job
 from stackml.oof.result import OofResult
 from stackml.splitting.base import Fold, Folds, Kind
 from stackml.splitting.catalog import choose_splitter
 from stackml.splitting.holdout import check_embargo_needs_time
 from stackml.stack.fitted import FittedStack, Layer, Member, with_proposals
-from stackml.stack.recipe import Recipe
+from stackml.stack.recipe import MOST_ROWS, Recipe
 from stackml.tables.table import Table
 from stackml.tables.target import Target
 
@@ -135,6 +136,7 @@ def build(
     FitError
         If no learner could be fitted.
     """
+    recipe = within_budget(recipe, table, target, engine)
     folds = split(target, classes, recipe)
     fold_tables: dict[int, Table] = {}
     if past_table is not None and not folds.exchangeable:
@@ -142,6 +144,16 @@ def build(
     sources = Sources(table, target, folds, fold_tables)
     results = fit_layers(sources, recipe, engine)
     return assemble(sources, classes, results, recipe, engine)
+
+
+def within_budget(recipe: Recipe, table: Table, target: Target, engine: Engine) -> Recipe:
+    """Return the recipe with as few folds as its first learner needs to be finished within the limit."""
+    if not isinstance(recipe.folds, int) or recipe.rounds or not engine.spending.is_limited:
+        return recipe
+    size = target.n_rows, table.n_features, target.problem.n_outputs
+    first = recipe.learners[0][1]
+    folds = affordable_folds(recipe.folds, first, *size, engine.spending.left / recipe.layers)
+    return replace(recipe, folds=folds)
 
 
 def split(target: Target, classes: Sequence[Any], recipe: Recipe) -> Folds:
@@ -195,6 +207,7 @@ def layer_job(sources: Sources, below: Sequence[OofResult], recipe: Recipe) -> J
         sources = sources.with_proposals(result, number)
     layer = len(below) + 1
     rounds = {(name, fold): r for (at, name, fold), r in recipe.rounds.items() if at == layer}
+    paced = {name: changed for (at, name), changed in recipe.paced.items() if at == layer}
     return Job(
         sources.table,
         sources.target,
@@ -203,7 +216,15 @@ def layer_job(sources: Sources, below: Sequence[OofResult], recipe: Recipe) -> J
         recipe.strict,
         rounds,
         sources.fold_tables,
+        recipe.metric,
+        {name: changed[MOST_ROWS] for name, changed in paced.items() if MOST_ROWS in changed},
+        refits_layer(recipe, layer) or not sources.folds.exchangeable,
     )
+
+
+def refits_layer(recipe: Recipe, layer: int) -> bool:
+    """Return whether a layer's learners are fitted again on all rows: the last one's, where asked for."""
+    return recipe.refit and layer == recipe.layers
 
 
 def trainable(folds: Folds) -> list[int]:
@@ -239,6 +260,11 @@ def assemble(
     table, target = sources.table, sources.target
     with one_thread_each():
         combined = combine(results[-1], table, target, recipe, engine.clock.deadline)
+    if recipe.refit:
+        job = layer_job(sources, results[:-1], recipe)
+        names = set(combined.combiner.learners)
+        names &= names if recipe.refit_only is None else recipe.refit_only
+        results = (*results[:-1], engine.refit(results[-1], job, names))
     stack = FittedStack(
         schema=table.schema,
         problem=target.problem,

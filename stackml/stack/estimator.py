@@ -28,9 +28,11 @@ from stackml.stack.arguments import (
     checked_limit,
     checked_plan,
     checked_seed,
+    checked_work,
     has_names,
     named_columns,
     opened_cache,
+    refits,
 )
 from stackml.stack.building import Built, build
 from stackml.stack.changing import with_learner, without_learner
@@ -68,6 +70,8 @@ class BaseStack(TransformerMixin, BaseEstimator):
         embargo: float = 0.0,
         strict: bool = False,
         time_limit: float | None = None,
+        work_limit: float | None = None,
+        refit: bool | str = "auto",
         cache_dir: str | Path | None = None,
         trusted: Sequence[str] = (),
         plan: Mapping[str, Any] | None = None,
@@ -86,6 +90,8 @@ class BaseStack(TransformerMixin, BaseEstimator):
         self.embargo = embargo
         self.strict = strict
         self.time_limit = time_limit
+        self.work_limit = work_limit
+        self.refit = refit
         self.cache_dir = cache_dir
         self.trusted = trusted
         self.plan = plan
@@ -334,13 +340,17 @@ class BaseStack(TransformerMixin, BaseEstimator):
             strict=bool(self.strict),
             embargo=self.embargo,
             seed=checked_seed(self.random_state),
+            refit=refits(self.refit, self.learners),
         )
         return recipe if plan is None else replayed(recipe, plan)
 
     def _engine(self, listener: Listener, started: float | None = None) -> Engine:
-        limit = checked_limit(self.time_limit)
+        limit, work = checked_limit(self.time_limit), checked_work(self.work_limit, self.time_limit)
         clock = Clock(None if self.plan is not None else limit, started)
-        return Engine(checked_jobs(self.n_jobs), clock, opened_cache(self.cache_dir, self.trusted), listener)
+        cache = opened_cache(self.cache_dir, self.trusted)
+        return Engine(
+            checked_jobs(self.n_jobs), clock, cache, listener, None if self.plan is not None else work
+        )
 
     @contextmanager
     def _listener(self) -> Iterator[Listener]:

@@ -45,7 +45,17 @@ class StackClassifier(ClassifierMixin, BaseStack):
         Stop early on rows inside the training fold, so that an out-of-fold prediction does
         not depend on its own target in any way. Holds for one layer.
     time_limit : float, optional
-        Seconds for the whole of `fit`.
+        Seconds for the whole of `fit`. Learners are fitted in their order; one that needs more than
+        is left takes larger steps, fewer trees or rows, or is left out, as `plan_` tells.
+    work_limit : float, optional
+        Nominal core-seconds for all fits, by what learners are described to cost and no clock:
+        the same rows and parameters then give the same stack on every machine. Not together with
+        `time_limit`.
+    refit : bool or "auto", default="auto"
+        Whether each learner that the combiner needs is fitted once more on all rows and then
+        predicts alone, instead of its fold models together: a fifth of the size and of the time
+        to call. "auto" does so for the presets "fast" and "balanced". Where folds follow time it is
+        always done; learners with out-of-bag predictions need it not.
     cache_dir : path, optional
         Where finished fits are kept; an interrupted `fit` with the same rows and parameters
         resumes from there.

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from stackml.foundation.errors import ParameterError, near_miss
+from stackml.learners.base import Learner
 from stackml.metrics.catalog import Metric, get_metric
-from stackml.oof.plan import ALL_ROWS
+from stackml.oof.plan import ALL_ROWS, OUT_OF_BAG
 from stackml.oof.result import LearnerRun, OofResult
 from stackml.stack.building import Built
-from stackml.stack.recipe import Recipe
+from stackml.stack.recipe import MOST_ROWS, Recipe
 
 STACK = "stack"
 PLAN_VERSION = 1
@@ -100,14 +101,20 @@ def _scores(prediction: np.ndarray, built: Built, metric: Metric) -> tuple[float
 def plan_record(built: Built) -> dict[str, Any]:
     """Return what ran, as JSON values: enough to repeat the fit exactly without its clock."""
     fits = []
+    asked = dict(built.recipe.learners)
+    paced = []
     for number, result in enumerate(built.layers, start=1):
         for run in result.runs:
             shown = {"layer": number, "learner": run.name, "kind": run.learner.kind, "status": run.status}
             if not run.fitted:
                 fits.append({**shown, "fold": None, "rounds": None, "seconds": None, "message": run.message})
                 continue
-            rounds = list(enumerate(run.fold_rounds))
-            if run.refit_rounds is not None or len(run.seconds) > len(run.fold_rounds):
+            changed = _changes(asked[run.name], run)
+            if changed:
+                paced.append({"layer": number, "learner": run.name, "parameters": changed})
+            first = OUT_OF_BAG if run.out_of_bag else 0
+            rounds = list(enumerate(run.fold_rounds, start=first))
+            if run.refitted:
                 rounds.append((ALL_ROWS, run.refit_rounds))
             for (fold, used), seconds in zip(rounds, run.seconds, strict=True):
                 fits.append({**shown, "fold": fold, "rounds": used, "seconds": round(seconds, 4)})
@@ -115,12 +122,22 @@ def plan_record(built: Built) -> dict[str, Any]:
         "version": PLAN_VERSION,
         "folds": built.layers[0].folds.kind,
         "n_folds": built.layers[0].folds.n_folds,
+        "folds_asked": built.recipe.folds if isinstance(built.recipe.folds, int) else None,
         "notes": list(built.layers[0].folds.notes),
         "seed": built.recipe.seed,
         "strict": built.recipe.strict,
+        "refit": built.recipe.refit,
         "combiner": built.combined.combiner.kind,
+        "paced": paced,
         "fits": fits,
     }
+
+
+def _changes(asked: Learner, run: LearnerRun) -> dict[str, Any]:
+    """Return what was changed of a learner so that it kept the limit."""
+    used = run.learner.parameters
+    changed = {name: used[name] for name, value in asked.parameters.items() if used.get(name) != value}
+    return changed | ({} if run.most_rows is None else {MOST_ROWS: run.most_rows})
 
 
 def replayed(recipe: Recipe, plan: Mapping[str, Any]) -> Recipe:
@@ -133,6 +150,7 @@ def replayed(recipe: Recipe, plan: Mapping[str, Any]) -> Recipe:
     """
     rounds: dict[tuple[int, str, int], int] = {}
     only: dict[int, set[str]] = {}
+    refitted: set[str] = set()
     known = [name for name, _ in recipe.learners]
     for fit in plan["fits"]:
         if fit["status"] != "fitted":
@@ -144,9 +162,21 @@ def replayed(recipe: Recipe, plan: Mapping[str, Any]) -> Recipe:
                 "repeat a plan with the learners it was recorded with"
             )
         only.setdefault(layer, set()).add(name)
+        if fit["fold"] == ALL_ROWS:
+            refitted.add(name)
         if fit["rounds"] is not None:
             rounds[layer, name, fit["fold"]] = int(fit["rounds"])
-    return replace(recipe, seed=int(plan["seed"]), strict=bool(plan["strict"]), rounds=rounds, only=only)
+    return replace(
+        recipe,
+        seed=int(plan["seed"]),
+        strict=bool(plan["strict"]),
+        folds=recipe.folds if plan.get("folds_asked") is None else int(plan["folds_asked"]),
+        rounds=rounds,
+        only=only,
+        refit=bool(plan.get("refit", False)),
+        refit_only=frozenset(refitted),
+        paced={(p["layer"], p["learner"]): p["parameters"] for p in plan.get("paced", [])},
+    )
 
 
 def oof_frame(built: Built, index: pd.Index) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from stackml.learners.base import Learner
 from stackml.splitting.base import Fold, Folds
 
 RESERVED = "stack"
+MOST_ROWS = "most_rows"
 CALIBRATIONS = ("auto", "none", "temperature", "beta", "isotonic")
 
 
@@ -39,6 +40,12 @@ class Recipe:
         Rounds of a recorded run to repeat; empty for a run of its own.
     only : mapping of layer to names
         Learners a recorded run fitted; empty for a run of its own.
+    paced : mapping of (layer, learner) to parameters
+        Parameters a recorded run changed to keep its limit, and "most_rows" where it drew rows.
+    refit : bool
+        Whether each learner the combiner needs is fitted once on all rows and predicts alone.
+    refit_only : frozenset of str, optional
+        Learners for which a recorded run had the time to do so.
     """
 
     learners: tuple[tuple[str, Learner], ...]
@@ -53,6 +60,9 @@ class Recipe:
     seed: int = 0
     rounds: Mapping[tuple[int, str, int], int] = field(default_factory=dict)
     only: Mapping[int, set[str]] = field(default_factory=dict)
+    paced: Mapping[tuple[int, str], Mapping[str, Any]] = field(default_factory=dict)
+    refit: bool = False
+    refit_only: frozenset[str] | None = None
 
     def __post_init__(self) -> None:
         """Refuse values without a meaning."""
@@ -76,9 +86,14 @@ class Recipe:
 
     def learners_of(self, layer: int) -> tuple[tuple[str, Learner], ...]:
         """Return the learners to fit in a layer (counted from 1)."""
-        if layer not in self.only:
-            return self.learners
-        return tuple((name, learner) for name, learner in self.learners if name in self.only[layer])
+        asked = self.learners
+        if layer in self.only:
+            asked = tuple((name, learner) for name, learner in asked if name in self.only[layer])
+        return tuple((name, self._as_paced(layer, name, learner)) for name, learner in asked)
+
+    def _as_paced(self, layer: int, name: str, learner: Learner) -> Learner:
+        changed = {k: v for k, v in self.paced.get((layer, name), {}).items() if k != MOST_ROWS}
+        return replace(learner, **changed) if changed else learner
 
 
 def checked_folds(folds: Any) -> int | Folds | tuple[Fold, ...]:

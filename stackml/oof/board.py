@@ -1,0 +1,311 @@
+"""Where a run stands: which fits are ready, what came out, and which learners go on."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from stackml.learners.base import Learner, Rows
+from stackml.oof.admission import LEAST_SHARE, TRIAL_FOLDS, Tried, share_in_ensemble
+from stackml.oof.budget import Spending
+from stackml.oof.fitting import FitOutcome
+from stackml.oof.pacing import Pace, Prices, pace, paced_task
+from stackml.oof.plan import OUT_OF_BAG, FitTask, Job
+
+PROBED_ABOVE = 0.05  # of what is left: a cheaper learner is begun without a probe
+MAY_BE_CUT = 0.35  # of the usual work: a learner that stops early may need no more
+EVEN_PARTS = 2.0
+SLACK = 2.0  # times what a fit is expected to take, before the clock ends it
+
+
+@dataclass(eq=False)
+class Candidate:
+    """One learner on its way into the stack.
+
+    Attributes
+    ----------
+    name : str
+    learner : Learner
+        As it is fitted: paced, where it has to be.
+    tasks : tuple of FitTask
+    status : {"waiting", "probing", "trying", "finishing", "fitted", "skipped", "failed"}
+    ready : deque of FitTask
+        May be started.
+    started : set of int
+        Folds whose fits were started.
+    running : int
+    outcomes : dict of fold to FitOutcome
+    message : str
+        Why it was skipped or failed.
+    """
+
+    name: str
+    learner: Learner
+    tasks: tuple[FitTask, ...]
+    status: str = "waiting"
+    ready: deque[FitTask] = field(default_factory=deque)
+    started: set[int] = field(default_factory=set)
+    running: int = 0
+    outcomes: dict[int, FitOutcome] = field(default_factory=dict)
+    message: str = ""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing more is to be fitted."""
+        return self.status in ("fitted", "skipped", "failed")
+
+    @property
+    def remaining(self) -> tuple[FitTask, ...]:
+        """Tasks without an outcome."""
+        return tuple(task for task in self.tasks if task.fold not in self.outcomes)
+
+
+class Board:
+    """The learners of a run in their order, and the rules by which their fits are let go.
+
+    Without a limit every fit is ready at once. Within one a learner is admitted when those
+    before it have nothing left to start: it is paced to what is left, tried on two folds, and
+    goes on to the others unless time is scarce and the ensemble has no use for it. Verdicts fall
+    in the order of the learners, so that a limit of work decides alike on every machine.
+
+    Parameters
+    ----------
+    candidates : sequence of (name, Learner, tasks)
+    job : Job
+    spending : Spending
+    prices : Prices
+    may_skip : bool
+        Whether a learner may be left out for what it costs.
+    may_leave : bool
+        Whether a fit that could not be finished in time may be left undone all the same.
+    """
+
+    def __init__(
+        self,
+        candidates: Sequence[tuple[str, Learner, tuple[FitTask, ...]]],
+        job: Job,
+        spending: Spending,
+        prices: Prices,
+        *,
+        may_skip: bool = True,
+        may_leave: bool = False,
+    ) -> None:
+        self.candidates = [Candidate(*given) for given in candidates]
+        self.by_name = {c.name: c for c in self.candidates}
+        self.job = job
+        self.spending = spending
+        self.prices = prices
+        self.may_skip = may_skip
+        self.may_leave = may_skip or may_leave
+        self.released: deque[FitTask] = deque()  # tasks that will not be run
+        self.news: deque[str] = deque()  # what a person should hear of
+        self._first: Candidate | None = None  # it is finished whatever the clock says
+
+    @property
+    def n_tasks(self) -> int:
+        """Tasks planned."""
+        return sum(len(c.tasks) for c in self.candidates)
+
+    @property
+    def n_done(self) -> int:
+        """Tasks finished."""
+        return sum(len(c.outcomes) for c in self.candidates)
+
+    def next_task(self) -> tuple[FitTask, bool] | None:
+        """Return a task to start and whether it is a probe, or None where nothing is ready."""
+        is_probing = False
+        for candidate in self.candidates:
+            if candidate.is_settled:
+                continue
+            is_probing = is_probing or candidate.status == "probing"
+            if candidate.status == "waiting" and self._wants_probe(candidate):
+                candidate.status = "probing"
+                candidate.running += 1
+                return candidate.tasks[0], True
+            if candidate.status == "waiting" and not is_probing:
+                self._admit(candidate)
+            if candidate.ready and not self._is_too_late(candidate):
+                task = candidate.ready.popleft()
+                candidate.running += 1
+                candidate.started.add(task.fold)
+                return task, False
+            if candidate.status == "trying" and self.spending.work is not None:
+                return None  # what follows must not depend on how many fits run at once
+        return None
+
+    def _is_too_late(self, candidate: Candidate) -> bool:
+        """Give a learner up whose next fit could not be finished; return whether it was."""
+        left = self.spending.clock.left
+        if left is None or not self.spending.is_timed or not self.may_leave or candidate is self._first:
+            return False
+        expected = self._price(candidate) * candidate.ready[0].cost
+        turns = -(-len(candidate.ready) // self.spending.n_jobs)
+        if MAY_BE_CUT * expected * turns <= left:
+            return False
+        self._skip(candidate, "no time was left for its next fit")
+        return True
+
+    def probed(self, task: FitTask, seconds: float) -> None:
+        """Take note of what a probe says."""
+        candidate = self.by_name[task.name]
+        candidate.running -= 1
+        candidate.status = "waiting"
+        self.prices.probe(task.learner.kind, task.cost, seconds)
+
+    def finished(self, task: FitTask, outcome: FitOutcome) -> None:
+        """Take note of a finished fit, and let go what follows from it."""
+        candidate = self.by_name[task.name]
+        candidate.running -= 1
+        if candidate.is_settled:
+            return
+        candidate.outcomes[task.fold] = outcome
+        if not outcome.cached and self.spending.work is None:
+            self.prices.learn(task, outcome.seconds, outcome.model.rounds)
+        self.spending.pay(task.name, self._price(candidate) * task.cost)
+        self._set_aside()
+        if candidate.status in ("trying", "finishing") and not candidate.remaining:
+            candidate.status = "fitted"
+            self.spending.settle(candidate.name)
+        self._verdicts()
+
+    def failed(self, name: str, message: str) -> bool:
+        """Give a learner up for its error; return whether this is news."""
+        candidate = self.by_name[name]
+        candidate.running -= 1
+        if candidate.is_settled:
+            return False
+        self._give_up(candidate, "failed", message)
+        self._verdicts()
+        return True
+
+    def seconds_for(self, task: FitTask) -> float | None:
+        """Return the seconds a fit may take before the clock ends it, or None without a clock."""
+        left = self.spending.clock.left
+        if left is None or not self.spending.is_timed:
+            return None
+        candidate = self.by_name[task.name]
+        n_jobs = self.spending.n_jobs
+        turns = max(1, -(-(len(candidate.ready) + candidate.running) // n_jobs))
+        others = sum(1 for c in self.candidates if not c.is_settled)
+        part = min(1.0, EVEN_PARTS / max(1, others))
+        expected = SLACK * self._price(candidate) * task.cost
+        return max(0.0, min(left / turns, max(expected, left * part / turns)))
+
+    def _price(self, candidate: Candidate) -> float:
+        return 1.0 if self.spending.work is not None else self.prices.of(candidate.learner)
+
+    def _wants_probe(self, candidate: Candidate) -> bool:
+        learner = candidate.learner
+        if not (self.spending.is_timed and self.may_skip and learner.usual_rounds):
+            return False
+        needed = sum(task.cost for task in candidate.tasks)
+        return not self.prices.knows(learner.kind) and needed > PROBED_ABOVE * self.spending.left
+
+    def _admit(self, candidate: Candidate) -> None:
+        if not self.spending.is_limited or not self.may_skip:
+            candidate.ready.extend(candidate.tasks)
+            candidate.status = "finishing"
+            return
+        must = all(c.status in ("failed", "skipped", "waiting", "probing") for c in self.candidates)
+        found = self._paced(candidate, must)
+        if found is None:
+            return
+        self._first = candidate if must else self._first
+        candidate.learner = found.learner
+        candidate.tasks = tuple(paced_task(task, found, self.job) for task in candidate.tasks)
+        self.spending.promise(candidate.name, found.expected)
+        self._set_aside()
+        candidate.status = "trying" if len(candidate.tasks) > TRIAL_FOLDS and not must else "finishing"
+        n_ready = TRIAL_FOLDS if candidate.status == "trying" else len(candidate.tasks)
+        candidate.ready.extend(candidate.tasks[:n_ready])
+
+    def _paced(self, candidate: Candidate, must: bool) -> Pace | None:
+        price, left = self._price(candidate), self.spending.left
+        last = not any(c.status == "waiting" for c in self.candidates if c is not candidate)
+        found = pace(candidate.learner, candidate.tasks, self.job, price, left, must=must, last=last)
+        if found is None:
+            needed = price * sum(task.cost for task in candidate.tasks) / self.spending.n_jobs
+            unit = "units of work" if self.spending.work is not None else "s"
+            remains = max(left, 0.0) / self.spending.n_jobs
+            self._skip(candidate, f"would take about {needed:.0f} {unit}, {remains:.0f} {unit} were left")
+        return found
+
+    def _set_aside(self) -> None:
+        """Keep back the time that refits of the admitted learners will take."""
+        if not (self.job.refits and self.spending.is_timed):
+            return
+        size = self.job.target.n_rows, self.job.table.n_features, self.job.target.problem.n_outputs
+        refitted = [
+            c
+            for c in self.candidates
+            if c.status not in ("waiting", "probing", "skipped", "failed") and c.tasks[0].fold != OUT_OF_BAG
+        ]
+        costs = [self._price(c) * c.learner.cost(*size) for c in refitted]
+        self.spending.clock.set_aside(sum(costs) / self.spending.n_jobs)
+
+    def _verdicts(self) -> None:
+        """Decide, learner by learner in their order, whether those that were tried go on."""
+        for candidate in self.candidates:
+            if candidate.is_settled or candidate.status == "finishing":
+                continue
+            if candidate.status != "trying" or candidate.ready or candidate.running:
+                return
+            if len(candidate.outcomes) < TRIAL_FOLDS:
+                return
+            self._judge(candidate)
+
+    def _judge(self, candidate: Candidate) -> None:
+        if self._is_scarce(candidate):
+            share = share_in_ensemble(
+                self._tried(candidate), list(self._peers()), self.job.target, self._rows
+            )
+            if share < LEAST_SHARE:
+                self._skip(
+                    candidate, f"dropped after {TRIAL_FOLDS} folds: its weight in the ensemble is {share:.1%}"
+                )
+                return
+        candidate.status = "finishing"
+        candidate.ready.extend(candidate.tasks[TRIAL_FOLDS:])
+
+    def _is_scarce(self, candidate: Candidate) -> bool:
+        """Return whether others could use what the rest of a learner would take."""
+        waiting = [c for c in self.candidates if c.status in ("waiting", "probing")]
+        wanted = sum(self._price(c) * task.cost for c in waiting for task in c.tasks)
+        return wanted > self.spending.left
+
+    @property
+    def _rows(self) -> Rows:
+        folds = self.job.folds.folds[:TRIAL_FOLDS]
+        return np.concatenate([fold.held_out for fold in folds])
+
+    def _tried(self, candidate: Candidate) -> Tried:
+        outcomes = candidate.outcomes
+        if OUT_OF_BAG in outcomes:
+            predictions = outcomes[OUT_OF_BAG].held_out[self._rows]
+        else:
+            predictions = np.concatenate([outcomes[fold].held_out for fold in range(TRIAL_FOLDS)])
+        kind = candidate.learner.output_kind(self.job.target.problem)
+        return Tried(candidate.name, kind, predictions)
+
+    def _peers(self) -> Iterator[Tried]:
+        for candidate in self.candidates:
+            known = candidate.outcomes.keys()
+            if candidate.status in ("finishing", "fitted") and (
+                OUT_OF_BAG in known or known >= set(range(TRIAL_FOLDS))
+            ):
+                yield self._tried(candidate)
+
+    def _skip(self, candidate: Candidate, reason: str) -> None:
+        self._give_up(candidate, "skipped", reason)
+        self.news.append(f"{candidate.name}: {reason}")
+
+    def _give_up(self, candidate: Candidate, status: str, message: str) -> None:
+        candidate.status, candidate.message = status, message
+        candidate.ready.clear()
+        candidate.outcomes.clear()
+        self.spending.settle(candidate.name)
+        self.released.extend(task for task in candidate.tasks if task.fold not in candidate.started)
+        self._set_aside()

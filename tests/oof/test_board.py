@@ -1,0 +1,221 @@
+"""Limits: what is begun, paced, dropped and left undone, with learners whose cost is what they say."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from typing import ClassVar, final
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stackml.learners.base import FittedLearner, Learner
+from stackml.oof import Engine
+from stackml.oof.admission import Tried, share_in_ensemble
+from stackml.oof.budget import Clock
+from stackml.oof.pacing import LEAST_ROWS, affordable_folds, pace
+from stackml.oof.plan import OUT_OF_BAG, Job, plan_learner
+from stackml.splitting import choose_splitter
+from stackml.tables import Problem, Table, Target
+
+
+@final
+@dataclass(frozen=True)
+class PricedLearner(Learner):
+    """Says the truth with some noise; costs what it says, and sleeps as long if it has to."""
+
+    kind: ClassVar[str] = "priced"
+    noise: float = 0.1
+    price: float = 1.0
+    slow: float = 0.0
+    trees: int = 100
+
+    def prepare(self, table, rows=None):
+        return table
+
+    def cost(self, n_rows, n_features, n_outputs):
+        return self.price * self.trees / 100
+
+    def paced(self, share):
+        return replace(self, trees=max(20, round(share * self.trees)))
+
+    def fit(self, prepared, target, rows, stop_rows, budget, seed):
+        if self.slow:
+            threading.Event().wait(min(self.slow, budget.seconds or self.slow))
+        chance = np.random.default_rng(seed).normal(scale=self.noise, size=target.n_rows)
+        # The table's first column numbers the rows, so that any row's truth can be looked up.
+        return FittedPriced(np.clip(0.2 + 0.6 * target.values + chance, 0.01, 0.99))
+
+
+class FittedPriced(FittedLearner):
+    kind = "priced"
+
+    def __init__(self, truth):
+        self.truth = truth
+
+    def predict(self, table):
+        return self.truth[table.numbers[:, 0].astype(int)][:, None].astype(np.float32)
+
+    def to_state(self):
+        return {"truth": self.truth}
+
+    @classmethod
+    def from_state(cls, state):
+        return cls(state["truth"])
+
+
+@final
+@dataclass(frozen=True)
+class BaggedLearner(Learner):
+    """Has an out-of-bag prediction of every row."""
+
+    kind: ClassVar[str] = "bagged"
+    predicts_out_of_bag: ClassVar[bool] = True
+
+    def prepare(self, table, rows=None):
+        return table
+
+    def fit(self, prepared, target, rows, stop_rows, budget, seed):
+        return FittedPriced(np.full(target.n_rows, 0.5))
+
+    def fit_out_of_bag(self, prepared, target, rows, budget, seed):
+        out_of_bag = np.full((len(rows), 1), 0.25, np.float32)
+        out_of_bag[3] = np.nan  # drawn by every tree
+        return self.fit(prepared, target, rows, None, budget, seed), out_of_bag
+
+
+def job(n_rows=300, groups=None):
+    rng = np.random.default_rng(1)
+    table = Table.learn(pd.DataFrame({"row": np.arange(n_rows, dtype=float), "z": rng.normal(size=n_rows)}))
+    y = (rng.random(n_rows) < 0.4).astype(np.int64)
+    target = Target(Problem("binary", 2), y, groups=groups)
+    folds = choose_splitter(5, groups_given=groups is not None, time_given=False).split(
+        n_rows=n_rows, y_codes=y, groups=groups, time=None, seed=0
+    )
+    return Job(table, target, folds)
+
+
+def priced(**given):
+    return PricedLearner(**given)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_limit_of_work_decides_alike_however_many_fits_run_at_once(n_jobs):
+    learners = [
+        ("good", priced(noise=0.2, price=4.0)),
+        ("noise", priced(noise=3.0, price=5.0)),
+        ("fine", priced(noise=0.2, price=4.0)),
+        ("large", priced(price=40.0)),
+        ("small", priced(price=0.1)),
+        ("late", priced(price=40.0)),
+    ]
+    result = Engine(n_jobs=n_jobs, work=70.0).run(learners, job())
+    found = {run.name: (run.status, run.learner.trees) for run in result.runs}
+    assert found == {
+        "good": ("fitted", 100),
+        "noise": ("skipped", 80),
+        "fine": ("fitted", 60),
+        "large": ("skipped", 100),
+        "small": ("fitted", 100),
+        "late": ("skipped", 100),
+    }
+    reasons = {run.name: run.message for run in result.runs}
+    assert reasons["noise"] == "dropped after 2 folds: its weight in the ensemble is 0.0%"
+    assert "units of work, " in reasons["large"]
+
+
+def test_a_learner_of_no_use_is_kept_where_time_is_plentiful():
+    learners = [("good", priced()), ("noise", priced(noise=3.0))]
+    result = Engine(work=1e6).run(learners, job())
+    assert [run.status for run in result.runs] == ["fitted", "fitted"]
+
+
+def test_without_a_limit_everything_asked_for_is_fitted_as_it_is():
+    learners = [("good", priced(price=1e9)), ("noise", priced(noise=3.0, price=1e9))]
+    result = Engine(n_jobs=2).run(learners, job())
+    assert [(run.status, run.learner.trees) for run in result.runs] == [("fitted", 100)] * 2
+
+
+def test_the_first_learner_is_fitted_even_when_it_costs_more_than_there_is():
+    (run,) = Engine(work=1.0).run([("dear", priced(price=100.0))], job()).runs
+    assert (run.status, run.learner.trees) == ("fitted", 20)
+
+
+def test_a_fit_that_would_end_after_the_limit_is_not_begun():
+    slow = priced(price=0.2, slow=0.2)
+    result = Engine(clock=Clock(2.0)).run([("first", slow), *((f"next{i}", slow) for i in range(9))], job())
+    assert result.runs[0].fitted
+    assert result.runs[-1].status == "skipped"
+    assert all(len(run.models) in (0, 5) for run in result.runs)
+
+
+def test_what_is_too_dear_is_paced_then_left_out_and_if_it_must_be_fitted_learns_from_fewer_rows():
+    work = job(n_rows=60_000)
+    learner = priced(price=1.0)
+    tasks = plan_learner("a", learner, work)
+
+    def found(left, must=False, last=True):
+        return pace(learner, tasks, work, 1.0, left, must=must, last=last)
+
+    assert found(5.0).learner == learner
+    assert found(5.0, last=False).learner.trees == 40  # others wait: no more than 0.4 of what is left
+    assert found(2.0).learner.trees == 40
+    assert found(0.9) is None
+    assert found(0.5, must=True).learner.trees == 20
+    assert found(0.9, must=True).most_rows == int(48_000 * 0.7 * 0.9)
+    assert found(0.0, must=True).most_rows == LEAST_ROWS
+
+
+def test_folds_are_as_many_as_the_first_learner_can_be_fitted_on():
+    learner = priced(price=1.0)
+    assert affordable_folds(5, learner, 1000, 5, 1, core_seconds=100.0) == 5
+    assert affordable_folds(5, learner, 1000, 5, 1, core_seconds=1.4) == 3
+    assert affordable_folds(5, learner, 1000, 5, 1, core_seconds=0.1) == 2
+
+
+def test_out_of_bag_predictions_stand_for_folds_where_rows_are_exchangeable():
+    work = job()
+    (run,) = Engine(n_jobs=2).run([("bag", BaggedLearner())], work).runs
+    assert len(run.models) == 1
+    assert run.predicts_alone
+    assert np.allclose(run.oof, 0.25)
+    assert [t.fold for t in plan_learner("bag", BaggedLearner(), work)] == [OUT_OF_BAG]
+    grouped = job(groups=np.arange(300) % 40)
+    assert len(plan_learner("bag", BaggedLearner(), grouped)) == 5
+
+
+def test_a_refit_replaces_the_fold_models_of_the_learners_named():
+    work = job()
+    engine = Engine(n_jobs=2)
+    result = engine.run([("a", priced()), ("b", priced(noise=0.2)), ("bag", BaggedLearner())], work)
+    again = engine.refit(result, work, {"a", "bag"})
+    assert [len(run.models) for run in again.runs] == [1, 5, 1]
+    assert [run.refitted for run in again.runs] == [True, False, False]
+    np.testing.assert_array_equal(again.runs[0].oof, result.runs[0].oof)
+
+
+def test_a_refit_without_time_leaves_the_fold_models_to_predict():
+    work = job()
+    engine = Engine(clock=Clock(1e-9))
+    result = engine.run([("a", priced())], work)
+    (run,) = engine.refit(result, work).runs
+    assert (run.status, len(run.models)) == ("fitted", 5)
+    assert run.message == "its fold models predict: no time was left for its next fit"
+
+
+def test_the_share_of_a_learner_is_what_it_adds_to_those_before_it():
+    rng = np.random.default_rng(0)
+    y = (rng.random(2000) < 0.5).astype(np.int64)
+    target = Target(Problem("binary", 2), y)
+    rows = np.arange(2000)
+
+    def says(name, noise, kind="probability"):
+        p = np.clip(0.2 + 0.6 * y + rng.normal(scale=noise, size=2000), 0.01, 0.99)
+        return Tried(name, kind, p[:, None].astype(np.float32))
+
+    good = says("good", 0.2)
+    assert share_in_ensemble(says("other", 0.2), [good], target, rows) > 0.3
+    assert share_in_ensemble(says("noise", 5.0), [good], target, rows) < 0.01
+    assert share_in_ensemble(says("score", 5.0, "score"), [good], target, rows) == 1.0
+    assert share_in_ensemble(good, [], target, rows) == 1.0

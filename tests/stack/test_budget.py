@@ -1,0 +1,94 @@
+"""Limits of time and work as a user meets them, and one model that predicts alone."""
+
+from time import perf_counter
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stackml.foundation.errors import ParameterError
+from stackml.stack import StackClassifier, StackRegressor
+from stackml.stack.loading import load
+
+LEARNERS = ["lightgbm", "xgboost", "extra_trees", "logistic"]
+
+
+@pytest.fixture(scope="module")
+def many():
+    rng = np.random.default_rng(3)
+    X = pd.DataFrame(rng.normal(size=(6000, 8)), columns=list("abcdefgh"))
+    X["shop"] = rng.choice(["one", "two", "three"], 6000)
+    odds = X.a + X.b * X.c + (X.shop == "one") - 0.5
+    return X, (rng.random(6000) < 1 / (1 + np.exp(-odds))).astype(int)
+
+
+def plan_of(stack):
+    fitted = [fit for fit in stack.plan_["fits"] if fit["status"] == "fitted"]
+    fits = [{k: v for k, v in fit.items() if k != "seconds"} for fit in fitted]
+    return {**stack.plan_, "fits": fits}
+
+
+def test_a_limit_of_work_gives_the_same_stack_again_and_with_other_jobs(many):
+    X, y = many
+    made = {"learners": LEARNERS, "work_limit": 6.0, "folds": 3}
+    first = StackClassifier(**made, n_jobs=2).fit(X, y)
+    again = StackClassifier(**made, n_jobs=1).fit(X, y)
+    assert plan_of(first) == plan_of(again)
+    assert np.array_equal(first.predict_proba(X), again.predict_proba(X))
+    assert np.array_equal(first.oof_, again.oof_, equal_nan=True)
+
+
+def test_what_was_paced_is_told_and_repeated_without_the_limit(many):
+    X, y = many
+    stack = StackClassifier(LEARNERS, work_limit=1.5, folds=3, refit=True).fit(X, y)
+    paced = {entry["learner"]: entry["parameters"] for entry in stack.plan_["paced"]}
+    assert paced["lightgbm"]["learning_rate"] > 0.05
+    again = StackClassifier(LEARNERS, plan=stack.plan_).fit(X, y)
+    assert plan_of(again) == plan_of(stack)
+    assert np.array_equal(again.predict_proba(X), stack.predict_proba(X))
+
+
+def test_a_time_limit_ends_with_a_stack_that_predicts(many):
+    X, y = many
+    StackClassifier(["lightgbm"], folds=2, time_limit=5).fit(X[:500], y[:500])  # libraries are loaded
+    started = perf_counter()
+    stack = StackClassifier("best", time_limit=4, n_jobs=1).fit(X, y)
+    assert perf_counter() - started < 12  # a broken clock would take a minute
+    assert stack.leaderboard_["status"].isin(["fitted", "skipped"]).all()
+    assert stack.predict_proba(X[:10]).shape == (10, 2)
+
+
+@pytest.mark.parametrize("make", [StackClassifier, StackRegressor])
+def test_after_a_refit_one_model_a_learner_predicts_alone(many, make, tmp_path):
+    X, y = many
+    bag = make(LEARNERS[:2], "mean", folds=3).fit(X, y)
+    refitted = make(LEARNERS[:2], "mean", folds=3, refit=True).fit(X, y)
+    assert [len(m.models) for m in bag.learners_.values()] == [3, 3]
+    assert [len(m.models) for m in refitted.learners_.values()] == [1, 1]
+    assert np.array_equal(bag.oof_, refitted.oof_)
+    assert (
+        bag.save(tmp_path / "bag.stack").stat().st_size > refitted.save(tmp_path / "one.stack").stat().st_size
+    )
+    loaded = load(tmp_path / "one.stack")
+    assert np.array_equal(loaded.predict(X), refitted.predict(X))
+
+
+def test_presets_made_to_be_called_often_are_refitted(many):
+    X, y = many
+    stack = StackClassifier("fast", folds=3).fit(X[:1000], y[:1000])
+    used = stack.fitted_.combiner.learners
+    assert all(len(stack.learners_[name].models) == 1 for name in used)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"work_limit": 0}, "work_limit=0: give nominal core-seconds above 0, or None"),
+        ({"work_limit": 5, "time_limit": 5}, "time_limit and work_limit are both given; take the clock"),
+        ({"refit": "yes"}, "refit='yes': give True, False or 'auto'"),
+    ],
+)
+def test_limits_without_a_meaning_are_refused(many, given, message):
+    X, y = many
+    with pytest.raises(ParameterError, match=message):
+        StackClassifier(["logistic"], **given).fit(X[:100], y[:100])
