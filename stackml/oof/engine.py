@@ -6,7 +6,7 @@ oversubscribed and no result depends on `n_jobs`. Which task comes next is for `
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 
@@ -22,6 +22,7 @@ from stackml.oof.cache import TaskCache
 from stackml.oof.fitting import FitOutcome, fit_task, probe_task
 from stackml.oof.pacing import Prices
 from stackml.oof.plan import ALL_ROWS, OUT_OF_BAG, FitTask, Job, plan_learner, plan_refit
+from stackml.oof.repeating import affordable, averaged, worth_repeating
 from stackml.oof.result import LearnerRun, OofResult
 from stackml.oof.shared import SharedPreparation
 
@@ -86,6 +87,39 @@ class Engine:
             raise FitError(f"no learner could be fitted: {reasons}")
         result = OofResult(tuple(runs), job.folds, job.target.problem)
         return result if job.folds.exchangeable else self.refit(result, job)
+
+    def repeat(self, result: OofResult, jobs: Iterable[Job]) -> OofResult:
+        """Return the result with further rounds of cross-validation, as many as the limit pays for.
+
+        Parameters
+        ----------
+        result : OofResult
+        jobs : iterable of Job
+            The same rows divided otherwise, one job a round.
+        """
+        for job in jobs:
+            names = worth_repeating(result, job.target, job.seed)
+            prices = self.prices if self.spending.work is None else None
+            names = tuple(affordable(names, result, job, prices, self.spending.left))
+            if not names:
+                return result
+            result = self.repeat_once(result, job, names)
+        return result
+
+    def repeat_once(self, result: OofResult, job: Job, names: Collection[str]) -> OofResult:
+        """Return the result with one more round of the named learners; one without time is left as it was."""
+        wanted = [run for run in result.fitted if run.name in names]
+        planned = []
+        for run in wanted:
+            of_learner = replace(job, most_rows={run.name: run.most_rows} if run.most_rows else {})
+            planned.append((run.name, run.learner, plan_learner(run.name, run.learner, of_learner)))
+        board = Board(planned, job, self.spending, self.prices, may_skip=False, may_leave=True)
+        for name, _, tasks in planned:
+            self.spending.promise(name, sum(task.cost for task in tasks) if self.spending.work else 0.0)
+        self._run_tasks(board, job)
+        further = {c.name: _gathered(c, job) for c in board.candidates if c.status == "fitted"}
+        runs = (averaged(run, further[run.name]) if run.name in further else run for run in result.runs)
+        return replace(result, runs=tuple(runs))
 
     def refit(self, result: OofResult, job: Job, names: Collection[str] | None = None) -> OofResult:
         """Return the result with learners fitted once on all rows; those models then predict.

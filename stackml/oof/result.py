@@ -24,7 +24,8 @@ class LearnerRun:
     learner : Learner
     status : {"fitted", "failed", "skipped"}
     models : tuple of FittedLearner
-        The fold models, or one refitted model; together they predict by their mean.
+        The fold models of every round of cross-validation, or one model of all rows; together they
+        predict by their mean.
     oof : float32 ndarray of shape (n_rows, n_outputs)
         Out-of-fold predictions; NaN for rows never held out.
     seconds : tuple of float
@@ -37,6 +38,8 @@ class LearnerRun:
         Rounds of the model refitted on all rows.
     n_fitted : int
         Fits really run; the rest came from the cache.
+    repeats : int
+        Rounds of cross-validation its models and predictions come from.
     out_of_bag : bool
         Whether it is one model whose out-of-bag predictions stand for those of folds.
     most_rows : int, optional
@@ -56,6 +59,7 @@ class LearnerRun:
     refitted: bool = False
     refit_rounds: int | None = None
     n_fitted: int = 0
+    repeats: int = 1
     out_of_bag: bool = False
     most_rows: int | None = None
     message: str = ""

@@ -21,10 +21,12 @@ from stackml.decision.cross_fitted import cross_calibrated
 from stackml.explain.typical import typical_row
 from stackml.foundation.errors import SplitError
 from stackml.foundation.progress import Event
+from stackml.foundation.randomness import derive_seed
 from stackml.foundation.threads import one_thread_each
 from stackml.oof.engine import Engine
 from stackml.oof.pacing import affordable_folds
 from stackml.oof.plan import Job
+from stackml.oof.repeating import MOST_REPEATS
 from stackml.oof.result import OofResult
 from stackml.splitting.base import Fold, Folds, Kind
 from stackml.splitting.catalog import choose_splitter
@@ -143,6 +145,8 @@ def build(
         fold_tables = {number: past_table(fold.train) for number, fold in enumerate(folds.folds)}
     sources = Sources(table, target, folds, fold_tables)
     results = fit_layers(sources, recipe, engine)
+    if may_repeat(recipe, folds):
+        results = (repeated(results[0], sources, classes, recipe, engine),)
     return assemble(sources, classes, results, recipe, engine)
 
 
@@ -199,6 +203,40 @@ def fit_layers(sources: Sources, recipe: Recipe, engine: Engine) -> tuple[OofRes
         job = layer_job(sources, results, recipe)
         results.append(engine.run(recipe.learners_of(number), job, portion=number / recipe.layers))
     return tuple(results)
+
+
+def may_repeat(recipe: Recipe, folds: Folds) -> bool:
+    """Return whether rows may be divided otherwise and fitted on again."""
+    return folds.exchangeable and isinstance(recipe.folds, int) and recipe.layers == 1 and not recipe.refit
+
+
+def repeated(
+    result: OofResult, sources: Sources, classes: Sequence[Any], recipe: Recipe, engine: Engine
+) -> OofResult:
+    """Return the result with further rounds: those of a recorded run, or what a limit has left."""
+    if recipe.only:
+        for number in range(1, max(recipe.repeats.values(), default=1)):
+            names = [name for name, n in recipe.repeats.items() if n > number]
+            result = engine.repeat_once(result, repeat_job(number, sources, classes, recipe), names)
+        return result
+    if not engine.spending.is_limited:
+        return result
+    jobs = (repeat_job(number, sources, classes, recipe) for number in range(1, MOST_REPEATS))
+    return engine.repeat(result, jobs)
+
+
+def repeat_job(number: int, sources: Sources, classes: Sequence[Any], recipe: Recipe) -> Job:
+    """Return the job of a further round, with folds and a seed of its own."""
+    seed = derive_seed(recipe.seed, "repeat", number)
+    folds = split(sources.target, classes, replace(recipe, seed=seed))
+    first = number * folds.n_folds
+    rounds = {
+        (name, at - first): r
+        for (_, name, at), r in recipe.rounds.items()
+        if first <= at < first + folds.n_folds
+    }
+    job = layer_job(sources, (), replace(recipe, rounds={}))
+    return replace(job, folds=folds, seed=seed, rounds=rounds)
 
 
 def layer_job(sources: Sources, below: Sequence[OofResult], recipe: Recipe) -> Job:

@@ -46,7 +46,8 @@ class StackClassifier(ClassifierMixin, BaseStack):
         not depend on its own target in any way. Holds for one layer.
     time_limit : float, optional
         Seconds for the whole of `fit`. Learners are fitted in their order; one that needs more than
-        is left takes larger steps, fewer trees or rows, or is left out, as `plan_` tells.
+        is left takes larger steps, fewer trees or rows, or is left out; what is left at the end goes
+        to further rounds of cross-validation. `plan_` tells.
     work_limit : float, optional
         Nominal core-seconds for all fits, by what learners are described to cost and no clock:
         the same rows and parameters then give the same stack on every machine. Not together with

@@ -129,6 +129,7 @@ def plan_record(built: Built) -> dict[str, Any]:
         "refit": built.recipe.refit,
         "combiner": built.combined.combiner.kind,
         "paced": paced,
+        "repeats": {r.name: r.repeats for r in built.layers[-1].fitted if r.repeats > 1},
         "fits": fits,
     }
 
@@ -174,6 +175,7 @@ def replayed(recipe: Recipe, plan: Mapping[str, Any]) -> Recipe:
         rounds=rounds,
         only=only,
         refit=bool(plan.get("refit", False)),
+        repeats=dict(plan.get("repeats", {})),
         refit_only=frozenset(refitted),
         paced={(p["layer"], p["learner"]): p["parameters"] for p in plan.get("paced", [])},
     )

@@ -42,6 +42,8 @@ class Recipe:
         Learners a recorded run fitted; empty for a run of its own.
     paced : mapping of (layer, learner) to parameters
         Parameters a recorded run changed to keep its limit, and "most_rows" where it drew rows.
+    repeats : mapping of learner to int
+        Rounds of cross-validation a recorded run had; empty for a run of its own.
     refit : bool
         Whether each learner the combiner needs is fitted once on all rows and predicts alone.
     refit_only : frozenset of str, optional
@@ -61,6 +63,7 @@ class Recipe:
     rounds: Mapping[tuple[int, str, int], int] = field(default_factory=dict)
     only: Mapping[int, set[str]] = field(default_factory=dict)
     paced: Mapping[tuple[int, str], Mapping[str, Any]] = field(default_factory=dict)
+    repeats: Mapping[str, int] = field(default_factory=dict)
     refit: bool = False
     refit_only: frozenset[str] | None = None
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from stackml.foundation.errors import ParameterError
+from stackml.oof.repeating import MOST_REPEATS
 from stackml.stack import StackClassifier, StackRegressor
 from stackml.stack.loading import load
 
@@ -92,3 +93,18 @@ def test_limits_without_a_meaning_are_refused(many, given, message):
     X, y = many
     with pytest.raises(ParameterError, match=message):
         StackClassifier(["logistic"], **given).fit(X[:100], y[:100])
+
+
+def test_what_a_limit_has_left_goes_to_further_rounds_with_other_folds(many):
+    X, y = many[0][:800], many[1][:800]
+    made = {"learners": ["lightgbm", "logistic", "hbos"], "folds": 3, "combiner": "mean"}
+    once = StackClassifier(**made).fit(X, y)
+    stack = StackClassifier(**made, work_limit=1000.0).fit(X, y)
+    assert set(stack.plan_["repeats"].values()) == {MOST_REPEATS}
+    assert "hbos" not in stack.plan_["repeats"]  # a score has no share to be steadied
+    repeated = next(iter(stack.plan_["repeats"]))
+    assert len(stack.learners_[repeated].models) == 3 * MOST_REPEATS
+    assert not np.allclose(stack.oof_[repeated], once.oof_[repeated])
+    again = StackClassifier(**made, plan=stack.plan_).fit(X, y)
+    assert plan_of(again) == plan_of(stack)
+    assert np.array_equal(again.predict_proba(X), stack.predict_proba(X))

@@ -1,0 +1,91 @@
+"""Further rounds of cross-validation with other folds, for the learners an ensemble leans on.
+
+Averaging over repeats takes the luck of one division out of the out-of-fold predictions and gives
+the bag more models. It is what is left of a limit that pays for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from stackml.combiners.base import Context
+from stackml.combiners.inputs import sampled
+from stackml.combiners.simplex import SimplexCombiner
+from stackml.foundation.errors import StackmlError
+from stackml.oof.pacing import Prices
+from stackml.oof.plan import Job, plan_learner
+from stackml.oof.result import LearnerRun, OofResult
+from stackml.tables.target import Target
+
+MOST_REPEATS = 3  # rounds of cross-validation in all
+LEAST_SHARE = 0.02  # of the ensemble
+MOST_ROWS = 20_000
+SAFETY = 1.15  # a fit may take longer than it did
+
+
+def worth_repeating(result: OofResult, target: Target, seed: int) -> tuple[str, ...]:
+    """Return the learners with a share in a convex ensemble, the largest share first.
+
+    Learners with out-of-bag predictions are left out: more trees are what they would ask for.
+    """
+    meta, rows = result.meta_features(), result.rows
+    meta, known = meta.take(rows), target.take(rows)
+    drawn, weight = sampled(known, MOST_ROWS, seed, "repeats")
+    known = replace(known.take(drawn), weight=weight)
+    try:
+        shares = SimplexCombiner(prune=0.0).fit(meta.take(drawn), known, Context(seed)).weights()
+    except StackmlError:
+        return ()
+    bagged = {run.name for run in result.fitted if run.out_of_bag}
+    found = [name for name, share in shares.items() if share >= LEAST_SHARE and name not in bagged]
+    return tuple(sorted(found, key=lambda name: -shares[name]))
+
+
+def affordable(
+    names: Sequence[str], result: OofResult, job: Job, prices: Prices | None, left: float
+) -> list[str]:
+    """Return the learners whose repeat still fits into what is left, taken in order.
+
+    Parameters
+    ----------
+    names : sequence of str
+    result : OofResult
+    job : Job
+    prices : Prices, optional
+        None counts nominal work.
+    left : float
+        Core-seconds.
+    """
+    runs = {run.name: run for run in result.runs}
+    taken = []
+    for name in names:
+        needed = sum(task.cost for task in plan_learner(name, runs[name].learner, job))
+        if prices is not None:
+            needed = SAFETY * last_seconds(runs[name], job.folds.n_folds)
+        if needed <= left:
+            left -= needed
+            taken.append(name)
+    return taken
+
+
+def last_seconds(run: LearnerRun, n_folds: int) -> float:
+    """Return the seconds the last round of a learner's folds took."""
+    return float(sum(run.seconds[-n_folds:]))
+
+
+def averaged(run: LearnerRun, further: LearnerRun) -> LearnerRun:
+    """Return a learner with one more round: predictions averaged over rounds, models side by side."""
+    n = run.repeats
+    oof = (run.oof.astype(np.float64) * n + further.oof) / (n + 1)
+    return replace(
+        run,
+        models=(*run.models, *further.models),
+        oof=oof.astype(np.float32),
+        seconds=(*run.seconds, *further.seconds),
+        fold_rounds=(*run.fold_rounds, *further.fold_rounds),
+        n_fitted=run.n_fitted + further.n_fitted,
+        repeats=n + 1,
+    )
