@@ -36,10 +36,14 @@ class Budget:
     rounds : int, optional
         Exactly this many rounds, without early stopping: how a recorded run is replayed and
         how a model is refitted on all rows.
+    metric : str
+        Name of the metric the user judges by, which early stopping may go by; see
+        `stackml.learners.stopping`. Empty: the loss alone decides.
     """
 
     seconds: float | None = None
     rounds: int | None = None
+    metric: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class Learner(ABC):
     problems: ClassVar[frozenset[str]] = frozenset({"binary", "multiclass", "regression"})
     supports_weight: ClassVar[bool] = True
     stops_early: ClassVar[bool] = False
+    predicts_out_of_bag: ClassVar[bool] = False
 
     @abstractmethod
     def prepare(self, table: Table, rows: Rows | None = None) -> Any:
@@ -93,6 +98,33 @@ class Learner(ABC):
         budget : Budget
         seed : int
         """
+
+    def fit_out_of_bag(
+        self, prepared: Any, target: Target, rows: Rows, budget: Budget, seed: int
+    ) -> tuple[FittedLearner, Prediction]:
+        """Return one model learned from all the rows, and what its parts say of rows they never saw.
+
+        Only where rows are exchangeable may this stand for folds. It is there where
+        `predicts_out_of_bag` says so.
+
+        Parameters
+        ----------
+        prepared, target, rows, budget, seed
+            As in `fit`.
+
+        Returns
+        -------
+        model : FittedLearner
+        prediction : float32 ndarray of shape (len(rows), n_outputs)
+            For each row the mean of those parts (trees) that did not draw it, so that it does not
+            depend on the row's own target; NaN where every part drew the row.
+
+        Raises
+        ------
+        NotImplementedError
+            If the learner has no such parts.
+        """
+        raise NotImplementedError(f"{self.kind} does not predict out of bag; fit it on folds instead")
 
     def output_kind(self, problem: Problem) -> OutputKind:
         """Return what a prediction is: a probability, a value of the target, or a mere score."""
