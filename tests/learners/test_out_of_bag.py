@@ -14,6 +14,7 @@ from stackml.tables.table import Table
 from stackml.tables.target import Problem, Target
 
 N = 240
+NO_BUDGET = Budget()
 BINARY, THREE, REGRESSION = Problem("binary", 2), Problem("multiclass", 3), Problem("regression")
 FORESTS = [RandomForestLearner(n_trees=40), ExtraTreesLearner(n_trees=40)]
 every_forest = pytest.mark.parametrize("learner", FORESTS, ids=lambda learner: learner.kind)
@@ -41,7 +42,7 @@ def target_of(table: Table, problem: Problem) -> Target:
     return Target(problem, np.searchsorted([0.0, 1.0][: problem.n_classes - 1], score).astype(np.int64))
 
 
-def out_of_bag(learner: Learner, table: Table, y: Target, rows=None, budget=Budget()):
+def out_of_bag(learner: Learner, table: Table, y: Target, rows=None, budget=NO_BUDGET):
     rows = np.arange(N) if rows is None else rows
     return learner.fit_out_of_bag(learner.prepare(table), y, rows, budget, 3)
 
