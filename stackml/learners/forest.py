@@ -17,6 +17,7 @@ from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Ro
 from stackml.learners.boosting import check_parameters, check_width, training_rows
 from stackml.learners.constant import fit_constant, has_one_class
 from stackml.learners.out_of_bag import Ballot
+from stackml.learners.shortening import short_thresholds, short_values
 from stackml.storage.fields import finite_array
 from stackml.storage.state import State
 from stackml.storage.trees import Forest, forest_from_state, forest_from_trees, rebuild_tree
@@ -94,7 +95,7 @@ class ForestLearner(Learner):
         estimator = self._estimator(target.problem, matrix, seed)
         weight = None if target.weight is None else target.weight[rows]
         grow(estimator, (matrix, target.values[rows], weight), budget, budget.rounds or self.n_trees)
-        return FittedForest(view, _forest_of(estimator, target.problem))
+        return FittedForest(view, _forest_of(estimator, target.problem, matrix))
 
     def fit_out_of_bag(
         self, prepared: PreparedOrdinal, target: Target, rows: Rows, budget: Budget, seed: int
@@ -111,7 +112,7 @@ class ForestLearner(Learner):
         ballot = Ballot(matrix, target.problem)
         data = (matrix, target.values[pool], weight)
         grow(estimator, data, budget, budget.rounds or self.n_trees, lambda: ballot.count(estimator))
-        forest = FittedForest(view, _forest_of(estimator, target.problem))
+        forest = FittedForest(view, _forest_of(estimator, target.problem, matrix))
         drawable = np.isin(rows, pool)
         prediction = np.empty((len(rows), target.problem.n_outputs), np.float32)
         prediction[drawable] = ballot.means()[np.searchsorted(pool, rows[drawable])]
@@ -228,8 +229,9 @@ def grow(
             return
 
 
-def _forest_of(estimator: Any, problem: Problem) -> Forest:
-    return compact_leaves(forest_from_trees(estimator.estimators_), estimator, problem)
+def _forest_of(estimator: Any, problem: Problem, matrix: npt.NDArray[np.float32]) -> Forest:
+    forest = short_thresholds(forest_from_trees(estimator.estimators_), matrix)
+    return compact_leaves(forest, estimator, problem)
 
 
 def _blocks(at: Rows) -> list[Rows]:
@@ -240,12 +242,12 @@ def compact_leaves(forest: Forest, estimator: Any, problem: Problem) -> Forest:
     """Return the forest with leaves that hold what a prediction needs and no more.
 
     Binary leaves keep the probability of the second class; absent classes get a column of
-    zeros. Probabilities are kept in half precision: one part in two thousand, averaged out
-    over the trees.
+    zeros. Probabilities are kept in half precision, numbers to about as many digits: one part in
+    two thousand, averaged out over the trees.
     """
     values = forest.leaf_value
     if problem.is_regression:
-        return replace(forest, leaf_value=values.astype(np.float32))
+        return replace(forest, leaf_value=short_values(values))
     if problem.kind == "binary":
         present = np.flatnonzero(np.asarray(estimator.classes_) == 1)
         second = values[:, :, present] if len(present) else np.zeros((len(values), 1, 1))
