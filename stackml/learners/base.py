@@ -37,7 +37,8 @@ class Budget:
         Exactly this many rounds, without early stopping: how a recorded run is replayed and
         how a model is refitted on all rows.
     metric : str
-        Name of the metric the user asked for, which early stopping may follow.
+        Name of the metric the user judges by, which early stopping may go by; see
+        `stackml.learners.stopping`. Empty: the loss alone decides.
     """
 
     seconds: float | None = None
@@ -102,18 +103,29 @@ class Learner(ABC):
     def fit_out_of_bag(
         self, prepared: Any, target: Target, rows: Rows, budget: Budget, seed: int
     ) -> tuple[FittedLearner, Prediction]:
-        """Return one model of all the rows, and what its parts that did not draw a row say of it.
+        """Return one model learned from all the rows, and what its parts say of rows they never saw.
 
-        Only for learners whose `predicts_out_of_bag` is true; their out-of-bag prediction of a
-        row does not depend on the row's own target.
+        Only where rows are exchangeable may this stand for folds. It is there where
+        `predicts_out_of_bag` says so.
+
+        Parameters
+        ----------
+        prepared, target, rows, budget, seed
+            As in `fit`.
 
         Returns
         -------
         model : FittedLearner
-        out_of_bag : float32 ndarray of shape (len(rows), n_outputs)
-            NaN for a row that every part drew.
+        prediction : float32 ndarray of shape (len(rows), n_outputs)
+            For each row the mean of those parts (trees) that did not draw it, so that it does not
+            depend on the row's own target; NaN where every part drew the row.
+
+        Raises
+        ------
+        NotImplementedError
+            If the learner has no such parts.
         """
-        raise NotImplementedError(f"'{self.kind}' draws no rows to leave others out of the bag")
+        raise NotImplementedError(f"{self.kind} does not predict out of bag; fit it on folds instead")
 
     def paced(self, share: float) -> Learner:
         """Return a description that takes about a share of the work, or itself where that cannot be.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from time import monotonic
@@ -16,6 +16,8 @@ from stackml.foundation.randomness import stream
 from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Rows
 from stackml.learners.boosting import check_parameters, check_width, training_rows
 from stackml.learners.constant import fit_constant, has_one_class
+from stackml.learners.out_of_bag import Ballot
+from stackml.learners.shortening import short_thresholds, short_values
 from stackml.storage.fields import finite_array
 from stackml.storage.state import State
 from stackml.storage.trees import Forest, forest_from_state, forest_from_trees, rebuild_tree
@@ -24,6 +26,7 @@ from stackml.tables.target import Problem, Target
 
 _LEAST_TREES = 20
 _CHUNK = 10  # trees grown between two looks at the clock
+_BLOCK = 50_000  # rows predicted at once where no tree drew them
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class ForestLearner(Learner):
     max_features: float | None = None
     max_rows_per_tree: int = 30_000
 
+    predicts_out_of_bag: ClassVar[bool] = True
     scales: ClassVar[bool] = False
     seconds_per_step: ClassVar[float] = 3e-8
 
@@ -92,8 +96,32 @@ class ForestLearner(Learner):
         estimator = self._estimator(target.problem, matrix, seed)
         weight = None if target.weight is None else target.weight[rows]
         grow(estimator, (matrix, target.values[rows], weight), budget, budget.rounds or self.n_trees)
-        trees = compact_leaves(forest_from_trees(estimator.estimators_), estimator, target.problem)
-        return FittedForest(view, trees)
+        return FittedForest(view, _forest_of(estimator, target.problem, matrix))
+
+    def fit_out_of_bag(
+        self, prepared: PreparedOrdinal, target: Target, rows: Rows, budget: Budget, seed: int
+    ) -> tuple[FittedLearner, Prediction]:
+        """Grow trees on rows drawn with replacement; each row is predicted by those that did not draw it.
+
+        Categories are read without target codes, which would carry a row's target into its own
+        prediction. Trees are grown past the clock until every row has a vote. See the base class.
+        """
+        pool = self._pool(training_rows(target, rows, self.kind), seed)
+        view, matrix = prepared.fit_plain(pool)
+        estimator = self._estimator(target.problem, matrix, seed).set_params(bootstrap=True)
+        weight = None if target.weight is None else target.weight[pool]
+        ballot = Ballot(matrix, target.problem)
+        data = (matrix, target.values[pool], weight)
+        grow(estimator, data, budget, budget.rounds or self.n_trees, lambda: ballot.count(estimator))
+        forest = FittedForest(view, _forest_of(estimator, target.problem, matrix))
+        drawable = np.isin(rows, pool)
+        prediction = np.empty((len(rows), target.problem.n_outputs), np.float32)
+        prediction[drawable] = ballot.means()[np.searchsorted(pool, rows[drawable])]
+        for block in _blocks(np.flatnonzero(~drawable)):
+            prediction[block] = forest.predict_matrix(prepared.fit_plain(rows[block])[1])
+        if has_one_class(target, pool):
+            return fit_constant(target, pool), prediction
+        return forest, prediction
 
     def _pool(self, rows: Rows, seed: int) -> Rows:
         # scikit-learn walks all rows for every tree, drawn or not.
@@ -189,8 +217,14 @@ class ExtraTreesLearner(ForestLearner):
         return make(**self._parameters(problem, matrix, seed, bootstrap=False))
 
 
-def grow(estimator: Any, data: tuple[Any, ...], budget: Budget, n_trees: int) -> None:
-    """Grow trees in chunks until there are `n_trees` or the clock has passed the budget.
+def grow(
+    estimator: Any,
+    data: tuple[Any, ...],
+    budget: Budget,
+    n_trees: int,
+    is_enough: Callable[[], bool] = lambda: True,
+) -> None:
+    """Grow trees in chunks until there are `n_trees`, or the clock has passed the budget and it is enough.
 
     Chunks draw the same seeds as one growth would, so the clock decides the number alone.
     """
@@ -201,22 +235,32 @@ def grow(estimator: Any, data: tuple[Any, ...], budget: Budget, n_trees: int) ->
         grown = n_trees if end is None else min(n_trees, grown + (_CHUNK if grown else 1))
         estimator.set_params(n_estimators=grown)
         estimator.fit(matrix, values, sample_weight=weight)
-        if end is not None and monotonic() >= end:
+        if is_enough() and end is not None and monotonic() >= end:
             return
+
+
+def _forest_of(estimator: Any, problem: Problem, matrix: npt.NDArray[np.float32]) -> Forest:
+    forest = short_thresholds(forest_from_trees(estimator.estimators_), matrix)
+    return compact_leaves(forest, estimator, problem)
+
+
+def _blocks(at: Rows) -> list[Rows]:
+    return [at[first : first + _BLOCK] for first in range(0, len(at), _BLOCK)]
 
 
 def compact_leaves(forest: Forest, estimator: Any, problem: Problem) -> Forest:
     """Return the forest with leaves that hold what a prediction needs and no more.
 
     Binary leaves keep the probability of the second class; absent classes get a column of
-    zeros. Probabilities are kept in half precision: one part in two thousand, averaged out
-    over the trees.
+    zeros. Probabilities are kept in half precision, numbers to about as many digits: one part in
+    two thousand, averaged out over the trees.
     """
     values = forest.leaf_value
     if problem.is_regression:
-        return replace(forest, leaf_value=values.astype(np.float32))
+        return replace(forest, leaf_value=short_values(values))
     if problem.kind == "binary":
-        second = values[:, :, list(estimator.classes_).index(1)][:, :, None]
+        present = np.flatnonzero(np.asarray(estimator.classes_) == 1)
+        second = values[:, :, present] if len(present) else np.zeros((len(values), 1, 1))
         return replace(forest, n_classes=np.ones(1, np.int64), leaf_value=second.astype(np.float16))
     full = np.zeros((len(values), 1, problem.n_classes), np.float16)
     full[:, :, np.asarray(estimator.classes_, np.int64)] = values
@@ -243,9 +287,12 @@ class FittedForest(FittedLearner):
 
     def predict(self, table: Table) -> Prediction:
         """Return the mean prediction of the trees."""
-        matrix = self.view.transform(table)
+        return self.predict_matrix(self.view.transform(table))
+
+    def predict_matrix(self, matrix: npt.NDArray[np.float32]) -> Prediction:
+        """Return the mean prediction of the trees for rows as the view reads them."""
         check_width(self.forest.n_features, matrix.shape[1], self.kind)  # a tree reads where it is told to
-        total = np.zeros((table.n_rows, self.forest.leaf_value.shape[2]))
+        total = np.zeros((len(matrix), self.forest.leaf_value.shape[2]))
         for tree in self._trees:
             total += tree.predict(matrix).reshape(total.shape)
         if total.shape[1] > 1:

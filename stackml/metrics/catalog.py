@@ -183,7 +183,7 @@ _OF_CAPACITY = {
     "recall": (prepare_recall_at_capacity, recall_at_capacity_of),
     "precision": (prepare_precision_at_capacity, precision_at_capacity_of),
 }
-_AT_CAPACITY = re.compile(r"(recall|precision)_at_(\d+(?:\.\d+)?)%")
+_AT_CAPACITY = re.compile(r"(recall|precision)_at_(\d*\.?\d+)(%?)")
 _PINBALL = re.compile(r"pinball_at_(0?\.\d+)")
 
 
@@ -193,7 +193,8 @@ def get_metric(name: str, problem: str | None = None) -> Metric:
     Parameters
     ----------
     name : str
-        A catalog name, or one with a parameter: ``"recall_at_5%"``, ``"precision_at_0.5%"``,
+        A catalog name, or one with a parameter: ``"recall_at_5%"`` or ``"recall_at_0.05"`` (the
+        share of the positives among the 5 % of rows scored highest), ``"precision_at_0.5%"``,
         ``"pinball_at_0.9"``.
     problem : {"binary", "multiclass", "regression"}, optional
         The problem it must be made for.
@@ -277,9 +278,12 @@ def per_row_loss(problem: str, y: ArrayLike, prediction: ArrayLike) -> FloatArra
 def _with_parameter(name: str) -> Metric | None:
     at_capacity = _AT_CAPACITY.fullmatch(name)
     if at_capacity:
-        capacity = float(at_capacity[2]) / 100
+        capacity = float(at_capacity[2]) / (100 if at_capacity[3] else 1)
         if not 0 < capacity <= 1:
-            raise ParameterError(f"metric '{name}': the capacity must be above 0% and at most 100%")
+            raise ParameterError(
+                f"metric '{name}': the capacity must be above 0% and at most 100%; write 5% of the rows as "
+                f"'{at_capacity[1]}_at_5%' or '{at_capacity[1]}_at_0.05'"
+            )
         prepare, ranked = _OF_CAPACITY[at_capacity[1]]
         return Metric(
             name,

@@ -157,6 +157,16 @@ def test_a_near_miss_and_those_of_the_problem_are_named() -> None:
         get_metric("f1", "regression")
 
 
+def test_a_capacity_is_a_percentage_or_a_share() -> None:
+    rng = np.random.default_rng(0)
+    p = rng.random(1000)
+    y = (rng.random(1000) < p**3).astype(np.int64)
+    highest = np.argsort(-p)[:50]
+    for name in ("recall_at_5%", "recall_at_0.05", "recall_at_.05"):
+        assert get_metric(name, "binary").value(y, p) == pytest.approx(y[highest].sum() / y.sum())
+    assert get_metric("precision_at_0.05").value(y, p) == pytest.approx(y[highest].mean())
+
+
 @pytest.mark.parametrize("name", ["recall_at_5%", "precision_at_0.5%", "pinball_at_0.9", "roc_auc"])
 def test_a_metric_is_equal_to_itself_and_travels_to_other_processes(name: str) -> None:
     metric = get_metric(name)
@@ -170,6 +180,7 @@ def test_a_metric_is_equal_to_itself_and_travels_to_other_processes(name: str) -
 @pytest.mark.parametrize(
     ("name", "message"),
     [("recall_at_0%", "capacity must be above 0%"), ("precision_at_101%", "at most 100%"),
+     ("recall_at_5", "write 5% of the rows as 'recall_at_5%' or 'recall_at_0.05'"),
      ("pinball_at_0.0", "quantile must lie between 0 and 1"), ("recall_at_x%", "unknown metric")],
 )  # fmt: skip
 def test_parameters_in_names_must_make_sense(name: str, message: str) -> None:
