@@ -32,7 +32,10 @@ def measure(options, ledger):
             spec = key | {"rounds": options.rounds, "repeats": options.repeats, "jobs": options.jobs}
             row = key | measured("bag_ratio", spec)
             ledger.add(row)
-            say(f"  {name} {way}: " + (row.get("error") or f"ratio {row['ratio']:.2f} (CPU {row['cpu_ratio']:.2f})"))
+            say(
+                f"  {name} {way}: "
+                + (row.get("error") or f"ratio {row['ratio']:.2f} (CPU {row['cpu_ratio']:.2f})")
+            )
 
 
 def work(spec):
@@ -123,4 +126,7 @@ def _folds(y):
 def tables(frame, folder):
     """Return ratios and where the bag's time goes."""
     shown = [*KEY, "bag_s", "alone_s", "ratio", "cpu_ratio", "error", "profile"]
-    yield f"A bag of {FOLDS} against its fits alone (wanted: {TARGET})", frame[[c for c in shown if c in frame]]
+    yield (
+        f"A bag of {FOLDS} against its fits alone (wanted: {TARGET})",
+        frame[[c for c in shown if c in frame]],
+    )

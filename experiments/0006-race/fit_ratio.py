@@ -8,7 +8,9 @@ import numpy as np
 from options import say
 from process import measured
 from sampling import Sampler
-from splits import known_names, load_split
+from splits import load_split
+
+from stackml.datasets.catalog import dataset_card
 
 KEY = ("table", "rows", "learners", "which", "seed")
 ROWS = 30_000
@@ -25,7 +27,13 @@ def measure(options, ledger):
     alone = [] if options.quick else [("catalog", name) for name in LEARNERS]
     for name in fitting_names(options):
         for learners, which in wholes + alone:
-            key = {"table": name, "rows": rows, "learners": learners, "which": which, "seed": options.seeds[0]}
+            key = {
+                "table": name,
+                "rows": rows,
+                "learners": learners,
+                "which": which,
+                "seed": options.seeds[0],
+            }
             if options.skips(ledger, **key):
                 continue
             spec = key | {"rounds": options.rounds, "repeats": options.repeats, "jobs": options.jobs}
@@ -36,9 +44,9 @@ def measure(options, ledger):
 
 
 def fitting_names(options):
-    """Return two tables with a target of two classes: one of numbers, one with categories."""
+    """Return tables with a target of two classes: one of numbers and one with categories, or the first."""
     wanted = [name for name in ("gmsc", "adult") if name in options.names]
-    return wanted or [name for name in options.names if name in ("credit_sim", *known_names())][:1]
+    return wanted or [name for name in options.names if dataset_card(name).task == "binary"][:1]
 
 
 def work(spec):
@@ -53,7 +61,7 @@ def work(spec):
     for make in makers.values():
         make().fit(X.iloc[:WARM_ROWS], y[:WARM_ROWS])
     seconds, cpu, fitted, profile = {k: [] for k in makers}, {k: [] for k in makers}, {}, ""
-    for number, (kind, make) in product(range(spec["repeats"]), makers.items()):
+    for _, (kind, make) in product(range(spec["repeats"]), makers.items()):
         stack, before, started = make(), machine.cpu_seconds(), time.perf_counter()
         fitted[kind] = stack.fit(X, y)
         seconds[kind].append(time.perf_counter() - started)
@@ -90,8 +98,10 @@ def our_stack(names, X, spec, listener=0):
     forest = {"n_trees": rounds, "min_samples_leaf": LEAF, "max_features": root, "max_rows_per_tree": 10**9}
     boosting = {"max_rounds": rounds, "patience": rounds, "learning_rate": 0.05}
     given = {
-        "lightgbm": boosting
-        | {"feature_fraction": 1.0, "bagging_fraction": 1.0, "lambda_l2": 0.0, "cat_smooth": 10.0, "cat_l2": 10.0},
+        "lightgbm": boosting | {
+            "feature_fraction": 1.0, "bagging_fraction": 1.0, "lambda_l2": 0.0, "cat_smooth": 10.0,
+            "cat_l2": 10.0,
+        },
         "xgboost": {
             "max_rounds": rounds, "patience": rounds, "learning_rate": 0.05, "subsample": 1.0,
             "colsample_bytree": 1.0, "most_levels": 10**9,
@@ -128,7 +138,12 @@ def estimators(names, rounds, learners):
     made = {
         "lightgbm": LGBMClassifier(n_estimators=rounds, learning_rate=0.05, n_jobs=1, verbose=-1),
         "xgboost": XGBClassifier(
-            n_estimators=rounds, learning_rate=0.05, max_depth=6, tree_method="hist", enable_categorical=True, n_jobs=1
+            n_estimators=rounds,
+            learning_rate=0.05,
+            max_depth=6,
+            tree_method="hist",
+            enable_categorical=True,
+            n_jobs=1,
         ),
         "random_forest": coded(RandomForestClassifier(rounds, min_samples_leaf=LEAF, n_jobs=1)),
         "extra_trees": coded(ExtraTreesClassifier(rounds, min_samples_leaf=LEAF, n_jobs=1)),

@@ -28,8 +28,14 @@ def measure(options, ledger):
                 key = {"table": name, "preset": preset, "limit": f"{limit:g}", "seed": seed}
                 if options.skips(ledger, **key):
                     continue
-                spec = key | {"train": f"{folder}/train.parquet", "target": split.target, "jobs": options.jobs}
-                row = key | measured("limit", spec | {"limit": limit, "regression": split.problem == "regression"})
+                spec = key | {
+                    "train": f"{folder}/train.parquet",
+                    "target": split.target,
+                    "jobs": options.jobs,
+                }
+                row = key | measured(
+                    "limit", spec | {"limit": limit, "regression": split.problem == "regression"}
+                )
                 ledger.add(row)
                 say(f"  {name} {preset} {limit:g} s: " + (row.get("error") or f"{row['overrun']:+.1%}"))
 

@@ -43,7 +43,9 @@ def commit():
     here = Path(__file__).parent
 
     def git(*arguments):
-        return subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=False).stdout
+        return subprocess.run(
+            ["git", *arguments], cwd=here, capture_output=True, text=True, check=False
+        ).stdout
 
     changed = git("status", "--porcelain", "--untracked-files=no", "--", "../../stackml").strip()
     return git("rev-parse", "--short", "HEAD").strip() + ("+" if changed else "") or "unknown"
@@ -57,7 +59,9 @@ def own_peak_bytes():
     """
     unit = 1 if sys.platform == "darwin" else 1024
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
-    return max(_status(os.getpid(), "VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, children)
+    return max(
+        _status(os.getpid(), "VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, children
+    )
 
 
 def tree_bytes(pid):

@@ -30,7 +30,9 @@ def measure(options, ledger):
         reason = why_absent(system)
         if reason:
             say(f"  {system} is skipped: {reason}")
-            ledger.add({"table": "-", "system": system, "limit": "-", "seed": "-", "error": f"skipped: {reason}"})
+            ledger.add(
+                {"table": "-", "system": system, "limit": "-", "seed": "-", "error": f"skipped: {reason}"}
+            )
         else:
             there.append(system)
     for name, seed in product(options.names, options.seeds):
@@ -86,7 +88,9 @@ def scores(split, prediction):
 def prediction_file(options, name, system, seed):
     """Return where predictions of the test rows are kept until they have been compared."""
     options.scratch.mkdir(parents=True, exist_ok=True)
-    return options.scratch / f"{name}-{options.max_rows}-{options.limit:g}-{seed}-{system.replace(':', '_')}.npy"
+    return (
+        options.scratch / f"{name}-{options.max_rows}-{options.limit:g}-{seed}-{system.replace(':', '_')}.npy"
+    )
 
 
 def _compare(split, ours, peer, seed, options, pairs):
@@ -152,7 +156,16 @@ def tables(frame, folder):
 
 
 def _means(frame):
-    columns = ["score", "log_loss", "fit_s", "overrun", "rows_per_s", "disk_mb", "peak_rss_mb", "peak_tree_mb"]
+    columns = [
+        "score",
+        "log_loss",
+        "fit_s",
+        "overrun",
+        "rows_per_s",
+        "disk_mb",
+        "peak_rss_mb",
+        "peak_tree_mb",
+    ]
     known = [name for name in columns if name in frame]
     groups = frame[frame["score"].notna()].groupby(["table", "metric", "limit", "system"], sort=False)
     return groups[known].mean().assign(seeds=groups.size()).reset_index()

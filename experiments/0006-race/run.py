@@ -1,6 +1,6 @@
 """Everything the project claims to have measured, measured again.
 
-    make bench ARGS="--parts import fit-ratio --names gmsc adult --limit 120 --seeds 0 1 2"
+make bench ARGS="--parts import fit-ratio --names gmsc adult --limit 120 --seeds 0 1 2"
 """
 
 import argparse
@@ -49,8 +49,15 @@ def main():
 
 def _choices():
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ask.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART", help=", ".join(PARTS))
-    ask.add_argument("--names", nargs="+", metavar="TABLE", help="tables; by default all in STACKML_DATA, or simulated ones")
+    ask.add_argument(
+        "--parts", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART", help=", ".join(PARTS)
+    )
+    ask.add_argument(
+        "--names",
+        nargs="+",
+        metavar="TABLE",
+        help="tables; by default all in STACKML_DATA, or simulated ones",
+    )
     ask.add_argument("--systems", nargs="+", metavar="SYSTEM", help="of the race: " + ", ".join(SYSTEMS))
     ask.add_argument("--limit", type=float, help="seconds each system gets (120; quick: 10)")
     ask.add_argument("--limits", type=float, nargs="+", help="of the part limit (5 10 30 60; quick: 5)")
@@ -60,12 +67,22 @@ def _choices():
     ask.add_argument("--repeats", type=int, help="alternate runs of what is compared (3; quick: 1)")
     ask.add_argument("--rounds", type=int, help="rounds and trees where work is fixed (200; quick: 40)")
     ask.add_argument("--jobs", type=int, default=2, help="cores each system may use")
-    ask.add_argument("--quick", action="store_true", help="a few minutes in all: small tables, one of everything")
-    ask.add_argument("--resume", action="store_true", help="keep rows that are there, measure the missing ones")
+    ask.add_argument(
+        "--quick", action="store_true", help="a few minutes in all: small tables, one of everything"
+    )
+    ask.add_argument(
+        "--resume", action="store_true", help="keep rows that are there, measure the missing ones"
+    )
     ask.add_argument("--out", type=Path, help="folder of results (this one; quick: quick/ in it)")
     given = ask.parse_args()
     quick = given.quick
     known = known_names()
+    for name in given.names or ():
+        if name not in known and not name.endswith("_sim"):
+            there = ", ".join(known)
+            ask.error(
+                f"--names: no table '{name}' here (there are: {there}); set STACKML_DATA to their folder"
+            )
     out = given.out or (HERE / "quick" if quick else HERE)
     return given.parts, Options(
         names=tuple(given.names or (known[:2] if quick else known)),

@@ -76,7 +76,9 @@ def work(spec):
         "peak_rss_mb": round(peak / 1e6, 1),
         "peak_over_table": round((peak - before) / table_bytes, 2),
         "auc": round(float(roc_auc_score(truth, shares[:, 1])), 5),
-        "learner_seconds": "; ".join(f"{n} {s:.1f}" for n, s in zip(board["name"], board["fit_seconds"], strict=True)),
+        "learner_seconds": "; ".join(
+            f"{n} {s:.1f}" for n, s in zip(board["name"], board["fit_seconds"], strict=True)
+        ),
         "versions": machine.versions(),
     }
 

@@ -90,8 +90,8 @@ def _seconds(call, rows):
 
 def _shown(row):
     return row.get("error") or (
-        f"{row['rows_per_s']:,} rows/s (first {row['first_rows_per_s']:,}), one row {row['one_row_ms']:.2f} ms, "
-        f"{row['disk_mb']:.2f} MB"
+        f"{row['rows_per_s']:,} rows/s (first {row['first_rows_per_s']:,}), "
+        f"one row {row['one_row_ms']:.2f} ms, {row['disk_mb']:.2f} MB"
     )
 
 

@@ -80,7 +80,9 @@ def load_split(name, seed=0, max_rows=None):
         cut = int(len(frame) * (1 - TEST_SHARE))
         train, test = frame.iloc[:cut], frame.iloc[cut:]
     elif card.group:
-        rows = GroupShuffleSplit(1, test_size=TEST_SHARE, random_state=seed).split(frame, groups=frame[card.group])
+        rows = GroupShuffleSplit(1, test_size=TEST_SHARE, random_state=seed).split(
+            frame, groups=frame[card.group]
+        )
         learned, held = next(rows)
         train, test = frame.iloc[learned], frame.iloc[held]
         groups = test[card.group].to_numpy()
@@ -88,7 +90,9 @@ def load_split(name, seed=0, max_rows=None):
     else:
         strata = None if card.task == "regression" else frame[card.target]
         train, test = train_test_split(frame, test_size=TEST_SHARE, random_state=seed, stratify=strata)
-    train, test = (part.drop(columns=dropped, errors="ignore").reset_index(drop=True) for part in (train, test))
+    train, test = (
+        part.drop(columns=dropped, errors="ignore").reset_index(drop=True) for part in (train, test)
+    )
     return Split(name, card.target, card.task, _metric(card), train, test, groups)
 
 
