@@ -19,7 +19,6 @@ from stackml.metrics import get_metric, paired_difference
 KEY = ("table", "system", "limit", "seed")
 PAIR_KEY = ("table", "ours", "peer", "limit", "seed")
 PATIENCE = 900.0  # seconds a system may take beyond four times its limit before it is stopped
-LOWER = ("log_loss", "rmse")
 
 
 def measure(options, ledger):

@@ -112,7 +112,10 @@ def _rows(card, seed, max_rows):
     if card.positive is not None:
         frame[card.target] = (frame[card.target] == card.positive).astype(int)
     if max_rows and len(frame) > max_rows:
-        frame = frame.sample(max_rows, random_state=seed).sort_index().reset_index(drop=True)
+        frame = frame.sample(max_rows, random_state=seed).sort_index()
+        if card.task == "multiclass":  # a class must be on both sides
+            frame = frame[frame.groupby(card.target)[card.target].transform("size") > 1]
+        frame = frame.reset_index(drop=True)
     return frame
 
 
