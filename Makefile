@@ -9,7 +9,7 @@ ARGS     ?=
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train score compare ui data format lint types architecture test test-slow cover check wheel clean
+.PHONY: help setup train score compare ui data format lint types architecture test test-slow cover check bench wheel clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ cover: setup ## Run the tests with coverage
 	@$(BIN)/pytest -m "not slow" --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 check: lint types architecture test ## Everything CI checks; changes nothing
+
+bench: setup ## Measure every claim beside the peers: [ARGS="--quick"], [ARGS="--parts import fit-ratio"]
+	@$(BIN)/python experiments/0006-race/run.py $(ARGS)
 
 wheel: setup ## Build the wheel into dist/
 	@$(BIN)/python -m pip wheel --quiet --no-deps -w dist .
