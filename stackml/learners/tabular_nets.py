@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from time import monotonic
 from typing import Any, ClassVar, Self, final
 
 import numpy as np
