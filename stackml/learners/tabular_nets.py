@@ -15,10 +15,17 @@ from stackml.foundation.errors import ParameterError
 from stackml.foundation.randomness import stream
 from stackml.foundation.threads import one_thread_each
 from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Rows
-from stackml.learners.boosting import Outputs, Patience, check_parameters, rows_with_weight, training_rows
+from stackml.learners.boosting import (
+    Outputs,
+    Patience,
+    check_parameters,
+    check_width,
+    rows_with_weight,
+    training_rows,
+)
 from stackml.learners.constant import fit_constant, has_one_class
 from stackml.learners.net_training import Net, Trainer, averaged_outputs, clipped, loss_gradient, start_net
-from stackml.storage.fields import finite_array, finite_number, one_of, refuse
+from stackml.storage.fields import finite_array, finite_number, refuse
 from stackml.storage.state import State
 from stackml.tables.table import Table
 from stackml.tables.target import Target
@@ -180,9 +187,17 @@ class FittedNet(FittedLearner):
         return self.epochs
 
     def predict(self, table: Table) -> Prediction:
-        """Return the outputs."""
+        """Return the outputs.
+
+        Raises
+        ------
+        StorageError
+            If the view gives another number of columns than the net reads.
+        """
         link = _LINKS[self.outputs.problem.kind]
-        found = averaged_outputs(self.net.scores(clipped(self.view.transform(table))), link)
+        matrix = self.view.transform(table)
+        check_width(self.net.scale.shape[2], matrix.shape[1], self.kind)
+        found = averaged_outputs(self.net.scores(clipped(matrix)), link)
         if link == "identity":
             found = np.clip(found, self.low, self.high)
         return self.outputs.finish(found, table.n_rows)
@@ -208,7 +223,8 @@ class FittedNet(FittedLearner):
             If the arrays are not those of a net for such a target.
         """
         outputs = Outputs.from_state(state["outputs"])
-        one_of(state["outputs"]["problem"], tuple(_LINKS), "net: problem")
+        finite_number(outputs.offset, "net: offset")
+        finite_number(outputs.scale, "net: scale of the target")
         return cls(
             DenseView.from_state(state["view"]),
             _net_of(state["arrays"], outputs.problem.n_outputs),
