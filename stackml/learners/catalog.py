@@ -99,7 +99,11 @@ _ENTRIES = (
     Entry("neighbors", NeighborsLearner(), "Nearest neighbours, columns weighted by relevance"),
     Entry("mlp", MLPLearner(), "Multilayer perceptron on scaled features"),
     Entry("realmlp", NetLearner(), "Smooth perceptron with averaged weights, after RealMLP"),
-    Entry("tabm", NetLearner(members=4), "Four perceptrons that share their hidden layers, after TabM"),
+    Entry(
+        "tabm",
+        NetLearner(hidden=(64, 64), members=4),
+        "Four perceptrons that share their hidden layers, after TabM",
+    ),
     Entry("isolation_forest", IsolationForestLearner(), "Anomaly score: how few splits isolate a row"),
     Entry("hbos", HBOSLearner(), "Anomaly score: how rare a row's values are, column by column"),
 )

@@ -71,7 +71,7 @@ class Net:
             size = min(BLOCK, n_rows - first)
             padded[:size] = inputs[first : first + size]
             padded[size:] = 0.0
-            result[:, first : first + size] = _forward(self, padded)[-1][:, :size]
+            result[:, first : first + size] = _forward(self, padded)[:, :size]
         return result
 
 
@@ -265,15 +265,14 @@ def _share(n_inputs: int) -> np.float32:
     return np.float32(1 / np.sqrt(max(1, n_inputs)))
 
 
-def _forward(net: Net, inputs: Floats32) -> list[Floats32]:
-    """Return inputs of each layer, then the scores; all of shape (n_members, n_rows, width)."""
-    values = [inputs * net.scale]
+def _forward(net: Net, inputs: Floats32) -> Any:
+    """Return the scores, of shape (n_members, n_rows, n_outputs), of a net ready for scoring."""
+    values: Any = inputs * net.scale
     for weights, bias in net.hidden:
-        sums = values[-1] @ weights
-        sums += bias
-        values.append(_unit(sums))
-    values.append(values[-1] @ net.head + net.shift)
-    return values
+        values = values @ weights
+        values += bias
+        values = _unit(values)
+    return values @ net.head + net.shift
 
 
 def _slopes(
@@ -284,7 +283,8 @@ def _slopes(
 ) -> list[Floats32]:
     """Return the slopes of the loss by every array of the net, in the order of `Net.arrays`."""
     scaled = _scaled(net)
-    values, bends = [inputs * net.scale], []
+    values: list[Any] = [inputs * net.scale]
+    bends = []
     for weights, bias in scaled.hidden:
         sums = values[-1] @ weights
         sums += bias
