@@ -24,6 +24,7 @@ from stackml.learners.linear import FittedLinear, LogisticLearner, RidgeLearner
 from stackml.learners.neighbors import FittedNeighbors, NeighborsLearner
 from stackml.learners.neural import FittedMLP, MLPLearner
 from stackml.learners.sklearn import FittedSklearn, SklearnLearner, check_suits
+from stackml.learners.tabular_nets import FittedNet, NetLearner
 from stackml.learners.xgboost import FittedXGBoost, XGBoostLearner
 from stackml.tables.target import Problem
 
@@ -97,6 +98,12 @@ _ENTRIES = (
     Entry("ridge", RidgeLearner(), "Ridge regression with bends, for numbers"),
     Entry("neighbors", NeighborsLearner(), "Nearest neighbours, columns weighted by relevance"),
     Entry("mlp", MLPLearner(), "Multilayer perceptron on scaled features"),
+    Entry("realmlp", NetLearner(), "Smooth perceptron with averaged weights, after RealMLP"),
+    Entry(
+        "tabm",
+        NetLearner(hidden=(64, 64), members=4),
+        "Four perceptrons that share their hidden layers, after TabM",
+    ),
     Entry("isolation_forest", IsolationForestLearner(), "Anomaly score: how few splits isolate a row"),
     Entry("hbos", HBOSLearner(), "Anomaly score: how rare a row's values are, column by column"),
 )
@@ -133,6 +140,7 @@ _FITTED: tuple[type[FittedLearner], ...] = (
     FittedLinear,
     FittedNeighbors,
     FittedMLP,
+    FittedNet,
     FittedIsolationForest,
     FittedHBOS,
     FittedConstant,
