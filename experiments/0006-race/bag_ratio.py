@@ -97,8 +97,9 @@ def alone(X, y, spec):
         "objective": "binary", "learning_rate": learner.learning_rate, "num_leaves": learner.num_leaves,
         "min_data_in_leaf": learner.min_child_samples, "feature_fraction": learner.feature_fraction,
         "bagging_fraction": learner.bagging_fraction, "bagging_freq": 1, "lambda_l2": learner.lambda_l2,
-        "cat_smooth": learner.cat_smooth, "cat_l2": learner.cat_l2, "max_cat_to_onehot": learner.max_cat_to_onehot,
-        "min_data_per_group": learner.min_data_per_group, "deterministic": True, "force_col_wise": True,
+        "cat_smooth": learner.cat_smooth, "cat_l2": learner.cat_l2,
+        "max_cat_to_onehot": learner.max_cat_to_onehot, "min_data_per_group": learner.min_data_per_group,
+        "deterministic": True, "force_col_wise": True,
         "feature_pre_filter": False, "num_threads": spec["jobs"], "verbosity": -1,
     }  # fmt: skip
     bins = lgb.Dataset(
