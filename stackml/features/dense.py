@@ -33,6 +33,8 @@ from stackml.tables.target import Target
 
 Rows = npt.NDArray[np.int64]
 
+_BLOCK = 65_536
+
 
 @dataclass(frozen=True)
 class DenseChoice:
@@ -92,14 +94,26 @@ class PlainDense:
         check_columns(self.slots, table.numbers.shape[1])
         check_columns(self.gaps, len(self.slots))
         check_columns(self.ordered, table.codes.shape[1])
-        block = table.numbers[:, self.slots]
+        first = self._rows(table.numbers[:_BLOCK], table.codes[:_BLOCK])
+        if table.n_rows <= _BLOCK:
+            return first
+        # Block by block: the parts of all rows at once would take the matrix's memory a second time.
+        matrix = np.empty((table.n_rows, first.shape[1]), np.float32)
+        matrix[:_BLOCK] = first
+        for begin in range(_BLOCK, table.n_rows, _BLOCK):
+            rows = slice(begin, begin + _BLOCK)
+            matrix[rows] = self._rows(table.numbers[rows], table.codes[rows])
+        return matrix
+
+    def _rows(self, all_numbers: Floats32, codes: Codes) -> Floats32:
+        block = all_numbers[:, self.slots]
         numbers = self.scaler.transform(block)
         parts = [numbers]
         parts += [np.maximum(numbers - np.float32(hinge), 0) for hinge in self.hinges]
         parts.append(np.isnan(block[:, self.gaps]).astype(np.float32))
-        parts += [indicators(table.codes[:, column], n) for column, n in self.one_hot]
-        parts.append(self.ranks.transform(ranks(table.codes[:, list(self.ordered)])))
-        parts.append(self.frequency_scaler.transform(self.frequencies.encode(table.codes)))
+        parts += [indicators(codes[:, column], n) for column, n in self.one_hot]
+        parts.append(self.ranks.transform(ranks(codes[:, list(self.ordered)])))
+        parts.append(self.frequency_scaler.transform(self.frequencies.encode(codes)))
         return np.concatenate(parts, axis=1)
 
     def to_state(self) -> State:
@@ -253,4 +267,6 @@ def _coarse(schema: Schema) -> list[bool]:
 
 
 def _with_codes(plain: Floats32, encoded: Floats32, unit: Floats32) -> Floats32:
+    if not encoded.shape[1]:
+        return plain
     return np.concatenate([plain, np.clip(encoded / unit, -CLIP, CLIP)], axis=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -100,6 +100,7 @@ class Patience:
         self._end = math.inf if budget.seconds is None else time.monotonic() + budget.seconds
         self._best_score = math.inf
         self._best_round = 0
+        self._last_better = 0
         self._done = 0
 
     @property
@@ -117,16 +118,28 @@ class Patience:
         """Rounds to keep: those up to the best score, or all."""
         return self._best_round or self._done
 
-    def goes_on(self, score: float | None) -> bool:
-        """Take note of a finished round (lower scores are better); return whether another follows."""
+    def goes_on(
+        self, score: float | None, prediction: Callable[[], npt.NDArray[np.float32]] | None = None
+    ) -> bool:
+        """Take note of a finished round; return whether another follows.
+
+        Parameters
+        ----------
+        score : float, optional
+            Loss on the stop rows, lower is better.
+        prediction : callable, optional
+            Gives the stop rows' probabilities; `stackml.learners.stopping` looks at them, the loss
+            alone does not.
+        """
         self._done += 1
         if score is not None and not self._exact and score < self._best_score:
             self._best_score, self._best_round = score, self._done
+            self._last_better = self._done
         if self._done >= self._limit:
             return False
         if self._exact:
             return True
-        is_stuck = score is not None and self._done - self._best_round >= self._patience
+        is_stuck = score is not None and self._done - self._last_better >= self._patience
         return not is_stuck and time.monotonic() < self._end
 
 

@@ -27,6 +27,7 @@ from stackml.learners.boosting import (
     rows_with_weight,
     training_rows,
 )
+from stackml.learners.stopping import patience_for
 from stackml.storage.lightgbm_text import END, OBJECTIVES, check_model_text
 from stackml.storage.state import State
 from stackml.tables.table import Table
@@ -72,6 +73,9 @@ class LightGBMLearner(Learner):
         Most trees (trees a class, for several classes).
     patience : int, optional
         Rounds without a better loss before stopping; by default 2.5 / `learning_rate`.
+    follow_metric : bool
+        Keep the round that is best by the user's ranking metric among those of nearly the best
+        loss; see `stackml.learners.stopping`.
     """
 
     kind: ClassVar[str] = "lightgbm"
@@ -95,6 +99,7 @@ class LightGBMLearner(Learner):
     max_bin: int = 255
     max_rounds: int = 2000
     patience: int | None = None
+    follow_metric: bool = False
 
     def __post_init__(self) -> None:
         check_parameters(
@@ -146,24 +151,36 @@ class LightGBMLearner(Learner):
         """
         import lightgbm as lgb
 
-        patience = Patience(budget, self.max_rounds, patience_of(self.patience, self.learning_rate))
         rows = training_rows(target, rows, self.kind)
-        stop_rows = None if patience.is_exact else rows_with_weight(target, stop_rows)
+        stop_rows = None if budget.rounds is not None else rows_with_weight(target, stop_rows)
+        patience = self._patience(budget, prepared, target, rows, stop_rows)
         outputs = Outputs.of(target, rows)
         booster = lgb.Booster(self._settings(target, seed), _subset(prepared.bins, outputs, target, rows))
         if stop_rows is not None:
             booster.add_valid(_subset(prepared.bins, outputs, target, stop_rows), "stop")
+        held = None if stop_rows is None else lambda: _held_out(booster)
         goes_on = True
         while goes_on:
             is_exhausted = booster.update()
             score = None if stop_rows is None else float(booster.eval_valid()[0][2])
             # A round that finds no split is taken back by the library, save the very first one.
-            goes_on = not is_exhausted and patience.goes_on(score)
+            goes_on = not is_exhausted and patience.goes_on(score, held)
         kept = max(1, min(patience.kept, booster.current_iteration()))
         text = booster.model_to_string(num_iteration=kept)
         return FittedLightGBM(
             text[: text.index(END)] + END, prepared.view, outputs, booster.num_feature(), kept
         )
+
+    def _patience(
+        self, budget: Budget, prepared: BinnedTable, target: Target, rows: Rows, stop_rows: Rows | None
+    ) -> Patience:
+        rounds = patience_of(self.patience, self.learning_rate)
+        if not self.follow_metric:
+            return Patience(budget, self.max_rounds, rounds)
+        cost = self.cost(len(rows), prepared.bins.num_feature(), 1) / expected_rounds(
+            self.max_rounds, self.learning_rate
+        )
+        return patience_for(budget, self.max_rounds, rounds, target, rows, stop_rows, cost)
 
     def _settings(self, target: Target, seed: int) -> dict[str, Any]:
         problem = target.problem
@@ -335,6 +352,18 @@ def _subset(full: Any, outputs: Outputs, target: Target, rows: Rows) -> Any:
     if target.weight is not None:
         subset.set_weight(target.weight[rows].astype(np.float32))
     return subset
+
+
+def _held_out(booster: Any) -> npt.NDArray[np.float32]:
+    # The library hands its own running predictions for the stop rows to a function that scores them.
+    seen = []
+
+    def look(raw: Any, _: Any) -> tuple[str, float, bool]:
+        seen.append(np.array(raw, dtype=np.float32))
+        return "seen", 0.0, False
+
+    booster.eval_valid(look)
+    return seen[0]
 
 
 def _read(text: str, n_features: int) -> Any:

@@ -25,6 +25,7 @@ from stackml.learners.boosting import (
     rows_with_weight,
     training_rows,
 )
+from stackml.learners.stopping import patience_for
 from stackml.learners.xgboost_trees import check_model_bytes
 from stackml.storage.state import State
 from stackml.tables.table import Table
@@ -69,6 +70,9 @@ class XGBoostLearner(Learner):
         Most trees (trees a class, for several classes).
     patience : int, optional
         Rounds without a better loss before stopping; by default 2.5 / `learning_rate`.
+    follow_metric : bool
+        Keep the round that is best by the user's ranking metric among those of nearly the best
+        loss; see `stackml.learners.stopping`.
     """
 
     kind: ClassVar[str] = "xgboost"
@@ -90,6 +94,7 @@ class XGBoostLearner(Learner):
     max_bin: int = 256
     max_rounds: int = 2000
     patience: int | None = None
+    follow_metric: bool = False
 
     def __post_init__(self) -> None:
         check_parameters(
@@ -142,9 +147,9 @@ class XGBoostLearner(Learner):
         """
         import xgboost as xgb
 
-        patience = Patience(budget, self.max_rounds, patience_of(self.patience, self.learning_rate))
         rows = training_rows(target, rows, self.kind)
-        stop_rows = None if patience.is_exact else rows_with_weight(target, stop_rows)
+        stop_rows = None if budget.rounds is not None else rows_with_weight(target, stop_rows)
+        patience = self._patience(budget, prepared, target, rows, stop_rows)
         outputs = Outputs.of(target, rows)
         learned = _slice(prepared.matrix, outputs, target, rows)
         held = None if stop_rows is None else _slice(prepared.matrix, outputs, target, stop_rows)
@@ -152,11 +157,23 @@ class XGBoostLearner(Learner):
         done, goes_on = 0, True
         while goes_on:
             booster.update(learned, iteration=done)
-            goes_on = patience.goes_on(None if held is None else _loss(booster, held, done))
+            loss = None if held is None else _loss(booster, held, done)
+            goes_on = patience.goes_on(loss, None if held is None else lambda: booster.predict(held))
             done += 1
         kept = patience.kept
         model = bytes((booster if kept == done else booster[:kept]).save_raw("ubj"))
         return FittedXGBoost(model, prepared.view, outputs, int(prepared.matrix.num_col()), kept)
+
+    def _patience(
+        self, budget: Budget, prepared: TableMatrix, target: Target, rows: Rows, stop_rows: Rows | None
+    ) -> Patience:
+        rounds = patience_of(self.patience, self.learning_rate)
+        if not self.follow_metric:
+            return Patience(budget, self.max_rounds, rounds)
+        cost = self.cost(len(rows), int(prepared.matrix.num_col()), 1) / expected_rounds(
+            self.max_rounds, self.learning_rate
+        )
+        return patience_for(budget, self.max_rounds, rounds, target, rows, stop_rows, cost)
 
     def _settings(self, target: Target, seed: int) -> dict[str, Any]:
         problem = target.problem

@@ -96,3 +96,19 @@ def test_scales_learned_from_the_past_do_not_know_the_rest(table: Table) -> None
     future = Table(table.schema, numbers, table.codes)
     before = prepare_dense(table, ROWS, DenseChoice()).matrix[:200]
     np.testing.assert_array_equal(prepare_dense(future, ROWS, DenseChoice()).matrix[:200], before)
+
+
+def test_a_dense_view_is_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pandas as pd
+
+    from stackml.features import dense
+
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=100), "k": rng.choice(["a", "b", None], 100)})
+    frame.loc[::7, "x"] = np.nan
+    table = Table.learn(frame)
+    whole = dense.prepare_dense(table, None, dense.DenseChoice(hinges=(0.0, 1.0))).matrix
+    monkeypatch.setattr(dense, "_BLOCK", 33)
+    np.testing.assert_array_equal(
+        dense.prepare_dense(table, None, dense.DenseChoice(hinges=(0.0, 1.0))).matrix, whole
+    )
