@@ -78,14 +78,18 @@ class Engine:
         self.clock.allow(portion)
         runs = [self._gather(name, learner, board, job) for name, learner in learners]
         if not job.folds.exchangeable:
-            runs = self._refit(runs, job)
+            runs = self.refit(runs, job)
         if not any(run.fitted for run in runs):
             reasons = "; ".join(f"{run.name}: {run.message}" for run in runs)
             raise FitError(f"no learner could be fitted: {reasons}")
         return OofResult(tuple(runs), job.folds, job.target.problem)
 
-    def _refit(self, runs: list[LearnerRun], job: Job) -> list[LearnerRun]:
-        # Fold models know only the past of their fold; what scores tomorrow should know all of it.
+    def refit(self, runs: Sequence[LearnerRun], job: Job) -> list[LearnerRun]:
+        """Fit learners again on all rows, with the rounds their folds needed: one model each.
+
+        Fold models know only their fold's rows, under time folds only its past; what scores
+        tomorrow should know all of them. A learner that fails has the error as its message.
+        """
         board = _Board(
             tuple(plan_refit(r.name, r.learner, r.fold_rounds, job) for r in runs if r.fitted), may_skip=False
         )
@@ -180,6 +184,7 @@ class Engine:
             seconds=tuple(o.seconds for o in outcomes),
             fold_rounds=tuple(o.model.rounds for o in outcomes),
             n_fitted=sum(not o.cached for o in outcomes),
+            us_per_row=tuple(o.us_per_row for o in outcomes),
         )
 
     def _tell(self, kind: str, message: str, board: _Board) -> None:

@@ -12,6 +12,7 @@ from stackml.foundation.errors import SplitError
 from stackml.learners.base import Budget, FittedLearner, Prediction, Rows
 from stackml.oof.plan import ALL_ROWS, FitTask, Job
 from stackml.splitting.holdout import holdout_split
+from stackml.tables.table import Table
 
 STOP_SHARE = 0.15
 NEAR_LIMIT = 0.9
@@ -32,6 +33,8 @@ class FitOutcome:
         Whether it was read from the cache.
     cut : bool
         Whether the clock ended it, so that with more time it might be another.
+    us_per_row : float
+        Microseconds that predicting a held-out row took; NaN for a refit.
     """
 
     model: FittedLearner
@@ -39,6 +42,7 @@ class FitOutcome:
     seconds: float
     cached: bool = False
     cut: bool = False
+    us_per_row: float = float("nan")
 
 
 def fit_task(task: FitTask, prepared: Any, job: Job, seconds: float | None) -> FitOutcome:
@@ -50,11 +54,20 @@ def fit_task(task: FitTask, prepared: Any, job: Job, seconds: float | None) -> F
     cut = seconds is not None and task.rounds is None and perf_counter() - start >= NEAR_LIMIT * seconds
     if task.fold == ALL_ROWS:
         n_outputs = task.learner.n_outputs(job.target.problem)
-        held_out = np.empty((0, n_outputs), dtype=np.float32)
+        held_out, us_per_row = np.empty((0, n_outputs), dtype=np.float32), float("nan")
     else:
-        held_out = model.predict(job.table_of(task.fold).take(job.folds.folds[task.fold].held_out))
+        held_out, us_per_row = _timed(
+            model, job.table_of(task.fold).take(job.folds.folds[task.fold].held_out)
+        )
         _check(held_out, task)
-    return FitOutcome(model, held_out, perf_counter() - start, cut=cut)
+    return FitOutcome(model, held_out, perf_counter() - start, cut=cut, us_per_row=us_per_row)
+
+
+def _timed(model: FittedLearner, rows: Table) -> tuple[Prediction, float]:
+    model.predict(rows.take(np.arange(1)))  # the first call builds what later ones have
+    start = perf_counter()
+    found = model.predict(rows)
+    return found, 1e6 * (perf_counter() - start) / rows.n_rows
 
 
 def fit_rows(task: FitTask, job: Job) -> tuple[Rows, Rows | None]:

@@ -35,6 +35,8 @@ class LearnerRun:
         Rounds of the model refitted on all rows.
     n_fitted : int
         Fits really run; the rest came from the cache.
+    us_per_row : tuple of float
+        Microseconds a held-out row took each fold model; NaN where it was not measured.
     message : str
         Error, or why it was skipped.
     """
@@ -49,6 +51,7 @@ class LearnerRun:
     fold_rounds: tuple[int | None, ...] = ()
     refit_rounds: int | None = None
     n_fitted: int = 0
+    us_per_row: tuple[float, ...] = ()
     message: str = ""
 
     @property
