@@ -59,6 +59,12 @@ def _of_price(message: str, price: Price) -> dict[str, Any]:
     }
 
 
+def nested_score(built: Built) -> float:
+    """Return the stack's own score, on rows that its combiner never saw; NaN where there are none."""
+    metric = get_metric(built.recipe.metric, built.target.problem.kind)
+    return _scores(built.combined.nested, built, metric)[0]
+
+
 def _stack_row(built: Built, metric: Metric, price: Price) -> dict[str, Any]:
     score, loss = _scores(built.combined.nested, built, metric)
     runs = [run for result in built.layers for run in result.fitted]
