@@ -18,11 +18,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from stackml.combiners.inputs import FloatArray, Rows
-from stackml.combiners.scoring import metric_of
 from stackml.combiners.single import FittedSingle
-from stackml.decision.base import mean_loss
 from stackml.decision.identity import FittedIdentity
 from stackml.foundation.errors import DataError, FitError, ParameterError, SplitError
+from stackml.foundation.randomness import stream
 from stackml.foundation.threads import one_thread_each
 from stackml.learners.base import Learner
 from stackml.learners.lightgbm import LightGBMLearner
@@ -33,6 +32,7 @@ from stackml.splitting.base import Fold, Folds
 from stackml.splitting.holdout import holdout_split
 from stackml.stack.building import Built
 from stackml.stack.fitted import FittedStack, Layer, Member
+from stackml.stack.inventing import invented_rows
 from stackml.stack.leaderboard import PLAN_VERSION, STACK
 from stackml.stack.pricing import Price, price_of
 from stackml.tables.table import Table
@@ -41,6 +41,8 @@ from stackml.tables.target import Problem, Target
 NAME = "distilled"
 DEFAULT_STUDENT = LightGBMLearner(num_leaves=63, max_rounds=1000)
 _LEAST_ROWS = 20
+_ENOUGH = 60_000  # rows, real and invented
+_MOST_INVENTED = 4  # a real row
 _HELD_OUT = 0.15
 _LEAST_SHARE = 0.005  # of a row: a class less probable is not taught, where there are many
 _TIMED_ROWS = 2000
@@ -58,20 +60,28 @@ class Lesson:
         The teacher's predictions; rows with NaN are left out.
     honest : bool
         Whether they are out of fold, of rows the teacher was fitted on.
+    invented : float, optional
+        Rows to invent for each real one; by default 4, or fewer where that makes above 60,000.
     target : Target, optional
-        What was true, to score both by. It is not taught.
+        With groups and time, which the rows kept aside honour. Its values are not read.
     metric : str
     """
 
     table: Table
     taught: FloatArray
     honest: bool = False
+    invented: float | None = None
     target: Target | None = None
     metric: str = ""
 
 
 def lesson_of(
-    teacher: FittedStack, table: Table, oof: pd.DataFrame | None, built: Built | None, n_jobs: int = 1
+    teacher: FittedStack,
+    table: Table,
+    oof: pd.DataFrame | None,
+    built: Built | None,
+    invented: float | None = None,
+    n_jobs: int = 1,
 ) -> Lesson:
     """Return what a stack teaches about a table.
 
@@ -83,13 +93,27 @@ def lesson_of(
         The stack's out-of-fold predictions, where the table is the one it was fitted on.
     built : Built, optional
         That fit, while its rows are still there.
+    invented : float, optional
+        See `Lesson`.
     n_jobs : int
+
+    Raises
+    ------
+    ParameterError
+        If `invented` has no meaning.
     """
+    if invented is not None and (
+        isinstance(invented, bool) or not isinstance(invented, int | float) or not 0 <= invented <= 100
+    ):
+        raise ParameterError(
+            f"distill: invented={invented!r} must be rows to invent for each real one, "
+            "within 0 and 100, or None"
+        )
     metric = str(teacher.card.get("metric", ""))
     if oof is None:
-        return Lesson(table, teacher.predict(table, n_jobs=n_jobs), metric=metric)
+        return Lesson(table, teacher.predict(table, n_jobs=n_jobs), False, invented, metric=metric)
     taught = oof.iloc[:, -teacher.problem.n_outputs :].to_numpy(np.float64)
-    return Lesson(table, taught, True, None if built is None else built.target, metric)
+    return Lesson(table, taught, True, invented, None if built is None else built.target, metric)
 
 
 def distil(teacher: FittedStack, lesson: Lesson, learner: Learner, engine: Engine, seed: int) -> FittedStack:
@@ -110,8 +134,8 @@ def distil(teacher: FittedStack, lesson: Lesson, learner: Learner, engine: Engin
     Returns
     -------
     FittedStack
-        Its card has the entry "distilled": rows, share of variance explained (r2) and of classes
-        agreed on, scores where the truth is known, and microseconds a row of both.
+        Its card has the entry "distilled": rows, the share of the teacher's variance explained (r2)
+        and of its classes agreed on, and microseconds a row of both.
 
     Raises
     ------
@@ -131,8 +155,10 @@ def distil(teacher: FittedStack, lesson: Lesson, learner: Learner, engine: Engin
             f"{_LEAST_ROWS}, and better some thousands"
         )
     held_out = _held_out(lesson, rows, problem, seed)
-    copies = _copies(lesson.taught, rows, problem)
-    run = _fitted(_job(lesson.table, copies, held_out, problem, seed), learner, engine)
+    table, taught = _widened(teacher, lesson, np.setdiff1d(rows, held_out), engine.n_jobs, seed)
+    rows = np.concatenate([rows, np.arange(lesson.table.n_rows, table.n_rows)])
+    copies = _copies(taught, rows, problem)
+    run = _fitted(_job(table, copies, held_out, problem, seed), learner, engine)
     asked = copies.first_of(held_out)
     student = FittedStack(
         schema=teacher.schema,
@@ -145,7 +171,25 @@ def distil(teacher: FittedStack, lesson: Lesson, learner: Learner, engine: Engin
         label_dtype=teacher.label_dtype,
     )
     said = run.oof[asked].astype(np.float64)
-    return student.with_card(_card(teacher, student, lesson, run, said, held_out, seed))
+    return student.with_card(
+        _card(teacher, student, lesson, run, said, held_out, table.n_rows - lesson.table.n_rows, seed)
+    )
+
+
+def _widened(
+    teacher: FittedStack, lesson: Lesson, rows: Rows, n_jobs: int, seed: int
+) -> tuple[Table, FloatArray]:
+    """Return the table with rows invented from the given ones below it, and what is taught of all."""
+    asked = _MOST_INVENTED * len(rows) if lesson.invented is None else round(lesson.invented * len(rows))
+    n_invented = min(asked, max(0, _ENOUGH - len(rows))) if lesson.invented is None else asked
+    if not n_invented:
+        return lesson.table, lesson.taught
+    real = lesson.table
+    extra = invented_rows(real.take(rows), n_invented, stream(seed, "distill", "invented"))
+    table = Table(
+        real.schema, np.concatenate([real.numbers, extra.numbers]), np.concatenate([real.codes, extra.codes])
+    )
+    return table, np.concatenate([lesson.taught, teacher.predict(extra, n_jobs=n_jobs)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,11 +273,10 @@ def _card(
     run: LearnerRun,
     said: FloatArray,
     held_out: Rows,
+    n_invented: int,
     seed: int,
 ) -> dict[str, Any]:
     taught = lesson.taught[held_out]
-    truth = None if lesson.target is None else lesson.target.take(held_out)
-    score, teachers = (_scores(p, truth, lesson.metric) for p in (said, taught))
     sample = lesson.table.take(held_out[:_TIMED_ROWS])
     slow, fast = _timed((teacher, student), sample)
     record = {
@@ -241,16 +284,14 @@ def _card(
         "learner": run.learner.kind,
         "rows": int(np.isfinite(lesson.taught).all(axis=1).sum()),
         "held_out": len(held_out),
+        "invented": n_invented,
         "taught": "out of fold" if lesson.honest else "predictions",
         "r2": _explained(said, taught),
         "agreement": _agreed(said, taught, teacher.problem),
-        "metric": lesson.metric or None,
-        "score": _known(score[0]),
-        "teacher_score": _known(teachers[0]),
         "us_per_row": {"teacher": slow, "student": fast},
     }
     return {
-        "leaderboard": _board(run, score, price_of(run)),
+        "leaderboard": _board(run, price_of(run)),
         "plan": _plan(run, seed),
         "metric": lesson.metric,
         NAME: record,
@@ -285,33 +326,23 @@ def _agreed(said: FloatArray, taught: FloatArray, problem: Problem) -> float | N
     return None if problem.is_regression else float((_class(said) == _class(taught)).mean())
 
 
-def _scores(prediction: FloatArray, truth: Target | None, metric: str) -> tuple[float, float]:
-    if truth is None:
-        return np.nan, np.nan
-    loss = mean_loss(prediction, truth.values, truth.problem, truth.weight)
-    found = metric_of(metric, truth.problem)
-    shown = prediction if truth.problem.kind == "multiclass" else prediction[:, 0]
-    try:
-        return loss if found is None else found.value(truth.values, shown, truth.weight), loss
-    except DataError:  # one class alone was held out
-        return np.nan, loss
-
-
-def _board(run: LearnerRun, scores: tuple[float, float], price: Price) -> list[dict[str, Any]]:
+def _board(run: LearnerRun, price: Price) -> list[dict[str, Any]]:
     row = {
         "name": NAME,
         "kind": run.learner.kind,
         "layer": 1,
         "status": "fitted",
-        "score": _known(scores[0]),
-        "loss": _known(scores[1]),
+        # Through the out-of-fold predictions of other rows the student knows the label of any row
+        # of that table, so its score there would say nothing.
+        "score": None,
+        "loss": None,
         "weight": 1.0,
         "fit_seconds": round(sum(run.seconds), 3),
         "models": 1,
         "rounds": None if run.refit_rounds is None else float(run.refit_rounds),
         "us_per_row": _known(round(price.us_per_row, 3)),
         "megabytes": _known(round(price.megabytes, 4)),
-        "pareto": bool(np.isfinite(scores[0])),
+        "pareto": False,
         "message": "",
     }
     return [{**row, "name": STACK, "kind": "single", "layer": 2, "weight": None, "rounds": None}, row]

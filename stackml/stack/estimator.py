@@ -55,6 +55,7 @@ class BaseStack(TransformerMixin, BaseEstimator):
 
     fitted_: FittedStack
     _built: Built | None
+    _table_digest = ""  # of the rows let go of
     _classes: npt.NDArray[Any]
 
     def __init__(  # noqa: PLR0913  # scikit-learn: every parameter is an argument of its own
@@ -337,33 +338,31 @@ class BaseStack(TransformerMixin, BaseEstimator):
         self._built = None
         return self
 
-    def distill(self, X: Any, *, learner: Any = DEFAULT_STUDENT) -> Self:
+    def distill(self, X: Any, *, learner: Any = DEFAULT_STUDENT, invented: float | None = None) -> Self:
         """Return a new stack of one learner, fitted to this one's predictions of `X`.
 
-        No labels are needed. The table the stack was fitted on is taught by its out-of-fold
-        predictions, since those of models that saw a row are too sharp; give it whole and in
-        its order. How far student and teacher agree on rows the student did not see, and how
-        fast each is, stands in ``fitted_.card["distilled"]``.
+        No labels are needed. The table of the fit, whole and in its order, is taught by its
+        out-of-fold predictions: those of models that saw a row are too sharp. How far the two
+        agree and how fast each is stands in ``fitted_.card["distilled"]``.
 
         Parameters
         ----------
         X : table or array-like of shape (n_rows, n_columns)
         learner : str or Learner, default="lightgbm" with larger trees
+        invented : float, optional
+            Rows to invent for each real one, by mixing columns of two; the stack is asked about
+            them too. By default 4, or fewer where that makes above 60,000 rows.
 
         Raises
         ------
-        ParameterError, FitError
-            If the learner cannot be taught.
-        DataError
-            If there are fewer than 20 rows, or a value cannot be read.
+        ParameterError, FitError, DataError
+            If the learner cannot be taught, or by these rows.
         """
         table = self._table(X)
         ((_, found),) = resolve_learners([learner], self.fitted_.problem)
-        known = (
-            getattr(self, "_table_digest", None) if self._built is None else self._built.sources.table.digest
-        )
-        honest = self.oof_ if known == table.digest else None
-        lesson = lesson_of(self.fitted_, table, honest, self._built, checked_jobs(self.n_jobs))
+        rows = self._table_digest if self._built is None else self._built.sources.table.digest
+        honest = self.oof_ if rows == table.digest else None
+        lesson = lesson_of(self.fitted_, table, honest, self._built, invented, checked_jobs(self.n_jobs))
         with self._listener() as listener:
             engine, seed = self._engine(listener), checked_seed(self.random_state)
             student = distil(self.fitted_, lesson, found, engine, seed)
