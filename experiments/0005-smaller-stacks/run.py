@@ -20,11 +20,11 @@ from stackml.stack.compacting import compact
 warnings.simplefilter("ignore")
 ROWS, SECONDS, TIMED = 10_000, 20, 2_000
 SMALLER = {
-    "same learners, fitted once": {"smallest": False},
+    "same learners fitted once": {"smallest": False},
     "compact": {},
-    "compact, fold models": {"refit": False},
+    "compact with fold models": {"refit": False},
 }
-TAUGHT = {"distilled": {}, "distilled, nothing invented": {"invented": 0}}
+TAUGHT = {"distilled": {}, "distilled without inventing": {"invented": 0}}
 
 
 def megabytes(stack):
@@ -68,7 +68,7 @@ for table in sys.argv[1:]:
     best = whole.leaderboard_.query("name != 'stack' and score == score")["name"].iloc[0]
     began = perf_counter()
     alone = make([best], n_jobs=1).fit(train, y.iloc[fold.train]).compact(smallest=False)
-    made["best learner, fitted once"] = alone, perf_counter() - began
+    made["best learner fitted once"] = alone, perf_counter() - began
     for name, ways in TAUGHT.items():
         began = perf_counter()
         student = whole.distill(train, **ways)
