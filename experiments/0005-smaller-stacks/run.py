@@ -67,7 +67,7 @@ for table in sys.argv[1:]:
         made[name] = other, perf_counter() - began
     best = whole.leaderboard_.query("name != 'stack' and score == score")["name"].iloc[0]
     began = perf_counter()
-    alone = make([best], n_jobs=1).fit(train, y.iloc[fold.train]).compact(smallest=False)
+    alone = make([best], time_limit=SECONDS, n_jobs=1).fit(train, y.iloc[fold.train]).compact(smallest=False)
     made["best learner fitted once"] = alone, perf_counter() - began
     for name, ways in TAUGHT.items():
         began = perf_counter()

@@ -348,7 +348,7 @@ class BaseStack(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : table or array-like of shape (n_rows, n_columns)
-        learner : str or Learner, default="lightgbm" with larger trees
+        learner : str or Learner, default="lightgbm" in large steps
         invented : float, optional
             Rows to invent for each real one, by mixing columns of two; the stack is asked about
             them too. By default 4, or fewer where that makes above 60,000 rows.
