@@ -9,6 +9,8 @@ from shutil import which
 from typing import TYPE_CHECKING, Any
 
 from stackml.cli.terminal import (
+    PIPED_WIDTH,
+    console,
     duration,
     heading,
     interval,
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from stackml.workflow.training import TrainingResult
 
 STACK = "stack"
+_PRICES = ("us/row", "MB", "pareto")  # shown where a line has room for them
 
 
 def print_report(result: TrainingResult, tracking_uri: str | None = None) -> None:
@@ -64,10 +67,12 @@ def _print_leaderboard(board: pd.DataFrame, metric: str) -> None:
     heading(f"Leaderboard (out of fold, {metric})")
     rows: list[dict[str, Any]] = [{str(k): v for k, v in row.items()} for row in board.to_dict("records")]
     layered = len({row["layer"] for row in rows if row["name"] != STACK}) > 1
-    numbers = ("OOF score", "weight", "seconds", "rounds", "layer")
+    numbers = ("OOF score", "weight", "seconds", "rounds", "layer", *_PRICES)
     columns = ["name", "kind", "OOF score", "weight", "seconds", "rounds", "status"]
     if layered:
         columns.insert(2, "layer")
+    if console().width >= PIPED_WIDTH and "pareto" in board:
+        columns[-1:-1] = _PRICES
     cells = [_learner_cells(row) for row in rows]
     table(
         columns,
@@ -93,6 +98,9 @@ def _learner_cells(row: dict[str, Any]) -> dict[str, str]:
         "weight": number(row["weight"], 2),
         "seconds": number(row["fit_seconds"], 1),
         "rounds": number(row["rounds"], 0),
+        "us/row": number(row.get("us_per_row"), 1),
+        "MB": number(row.get("megabytes"), 2),
+        "pareto": "*" if row.get("pareto") else "",
         "status": str(row["status"]),
     }
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from stackml.combiners.base import Combiner, Context, FittedCombiner, MetaFeatures
 from stackml.combiners.boosted import BoostedCombiner
+from stackml.combiners.comparing import LEAST_FOLDS, lags, row_losses, score_gaps
 from stackml.combiners.greedy import GreedyCombiner
 from stackml.combiners.inputs import FloatArray, checked, weight_of
 from stackml.combiners.logistic import LogisticCombiner
@@ -19,14 +20,11 @@ from stackml.combiners.nested import Split, nested_splits
 from stackml.combiners.scoring import scorer
 from stackml.combiners.simplex import SimplexCombiner
 from stackml.combiners.single import SingleCombiner
-from stackml.decision.base import loss_rows
 from stackml.foundation.errors import FitError, ParameterError
 from stackml.metrics.arrays import weighted_mean
 from stackml.storage.state import State
 from stackml.tables.target import Target
 
-_LEAST_FOLDS = 3
-_TRUSTED_FOLDS = 5  # fewer say little about their own spread
 _NAN = float("nan")
 _NO_TIME = "not tried: no time was left"
 
@@ -234,38 +232,11 @@ def _compare(trials: list[_Trial], target: Target) -> None:
     able = [t for t in trials if not t.failure and t.scores]
     if not able:
         return
-    scores = np.array([t.scores for t in able])
-    scores = scores[:, ~np.isnan(scores).any(axis=0)]
-    if scores.shape[1] >= _LEAST_FOLDS:
-        means, errors = _gaps(scores)
-        lags, spreads = _loss_gaps(able, target, int(np.argmin(means)))
-    else:
-        means, errors = lags, spreads = _loss_gaps(able, target)
-    few = scores.shape[1] < _TRUSTED_FOLDS
-    for trial, mean, error, lag, spread in zip(able, means, errors, lags, spreads, strict=True):
-        trial.difference, trial.standard_error = float(mean), float(error)
-        trial.loses = few and bool(lag > spread + 1e-12)
-
-
-def _loss_gaps(
-    trials: list[_Trial], target: Target, best: int | None = None
-) -> tuple[FloatArray, FloatArray]:
-    """Return mean and standard error, over rows, of what each trial loses to the best."""
-    losses = np.stack([_losses(t.nested, target) for t in trials])
-    seen = ~np.isnan(losses[0])
-    w = weight_of(target)[seen]
-    losses = losses[:, seen]
-    at = int(np.argmin([weighted_mean(row, w) for row in losses])) if best is None else best
-    gaps = losses - losses[at]
-    means = np.array([weighted_mean(row, w) for row in gaps])
-    return means, np.sqrt((w**2 * (gaps - means[:, None]) ** 2).sum(axis=1)) / max(float(w.sum()), 1e-300)
-
-
-def _gaps(scores: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return mean and standard error of the best's lead, from float64 of shape (n_trials, n_folds)."""
-    # Equal but for rounding: the first, simpler one is the best.
-    gaps = scores[np.argmax(np.round(scores.mean(axis=1), 12))] - scores
-    return gaps.mean(axis=1), gaps.std(axis=1, ddof=1) / np.sqrt(gaps.shape[1])
+    found = lags(np.array([t.scores for t in able]), [t.nested for t in able], target)
+    for trial, mean, error, loses in zip(
+        able, found.difference, found.standard_error, found.loses, strict=True
+    ):
+        trial.difference, trial.standard_error, trial.loses = float(mean), float(error), bool(loses)
 
 
 def _nested_choice(trials: list[_Trial], chosen: _Trial, splits: list[Split]) -> FloatArray:
@@ -278,23 +249,15 @@ def _nested_choice(trials: list[_Trial], chosen: _Trial, splits: list[Split]) ->
     known = ~np.isnan(scores).any(axis=0)
     for k, split in enumerate(splits):
         others = known & (np.arange(len(known)) != k)
-        if others.sum() < _LEAST_FOLDS:
+        if others.sum() < LEAST_FOLDS:
             continue
-        means, errors = _gaps(scores[:, others])
+        means, errors = score_gaps(scores[:, others])
         judged = [
             replace(t, difference=float(mean), standard_error=float(error))
             for t, mean, error in zip(able, means, errors, strict=True)
         ]
         nested[split.held_out] = min(judged, key=_preference).nested[split.held_out]
     return nested
-
-
-def _losses(prediction: FloatArray, target: Target) -> FloatArray:
-    losses = np.full(target.n_rows, np.nan)
-    rows = np.flatnonzero(np.isfinite(prediction).all(axis=1))
-    if rows.size:
-        losses[rows] = loss_rows(prediction[rows], target.values[rows], target.problem)
-    return losses
 
 
 def _preference(trial: _Trial) -> tuple[bool, bool, int, float]:
@@ -322,7 +285,7 @@ def _record(
 ) -> Choice:
     rows = []
     for trial in trials:
-        losses = _losses(trial.nested, target)
+        losses = row_losses(trial.nested, target)
         seen = ~np.isnan(losses)
         loss = weighted_mean(losses[seen], weight_of(target)[seen]) if seen.any() else _NAN
         known = [s for s in trial.scores if not np.isnan(s)]

@@ -58,7 +58,8 @@ class TaskCache:
             return None
         if cut and not limited:
             return None
-        return FitOutcome(model, held_out, float(state["seconds"]), cached=True, cut=cut)
+        us_per_row = float(state.get("us_per_row", "nan"))  # which earlier caches lack
+        return FitOutcome(model, held_out, float(state["seconds"]), True, cut, us_per_row)
 
     def put(self, digest: str, outcome: FitOutcome) -> None:
         """Keep the outcome of a task; one that cannot be stored is fitted again next time."""
@@ -68,6 +69,7 @@ class TaskCache:
             "held_out": outcome.held_out,
             "seconds": outcome.seconds,
             "cut": outcome.cut,
+            "us_per_row": outcome.us_per_row,
         }
         try:
             write_archive(self._path(digest), kind=KIND, state=state, manifest={}, compress=False)

@@ -247,6 +247,7 @@ def _gathered(candidate: Candidate, job: Job) -> LearnerRun:
         seconds=tuple(o.seconds for o in outcomes),
         fold_rounds=tuple(o.model.rounds for o in outcomes),
         n_fitted=sum(not o.cached for o in outcomes),
+        us_per_row=tuple(o.us_per_row for o in outcomes),
         out_of_bag=candidate.tasks[0].fold == OUT_OF_BAG,
         most_rows=candidate.tasks[0].most_rows,
     )

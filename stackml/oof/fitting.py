@@ -13,10 +13,12 @@ from stackml.foundation.randomness import stream
 from stackml.learners.base import Budget, FittedLearner, Prediction, Rows
 from stackml.oof.plan import ALL_ROWS, OUT_OF_BAG, FitTask, Job
 from stackml.splitting.holdout import holdout_split
+from stackml.tables.table import Table
 
 STOP_SHARE = 0.15
 NEAR_LIMIT = 0.9
 PROBE_ROUNDS = 6
+TIMED_ROWS = 5000
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +36,8 @@ class FitOutcome:
         Whether it was read from the cache.
     cut : bool
         Whether the clock ended it, so that with more time it might be another.
+    us_per_row : float
+        Microseconds that predicting a held-out row took; NaN for a refit.
     """
 
     model: FittedLearner
@@ -41,6 +45,7 @@ class FitOutcome:
     seconds: float
     cached: bool = False
     cut: bool = False
+    us_per_row: float = float("nan")
 
 
 def fit_task(task: FitTask, prepared: Any, job: Job, seconds: float | None) -> FitOutcome:
@@ -53,13 +58,24 @@ def fit_task(task: FitTask, prepared: Any, job: Job, seconds: float | None) -> F
     else:
         model = task.learner.fit(prepared, job.target, rows, stop_rows, budget, task.seed)
     cut = seconds is not None and task.rounds is None and perf_counter() - start >= NEAR_LIMIT * seconds
+    us_per_row = float("nan")
     if task.fold == ALL_ROWS:
         n_outputs = task.learner.n_outputs(job.target.problem)
         held_out = np.empty((0, n_outputs), dtype=np.float32)
-    elif task.fold != OUT_OF_BAG:
-        held_out = model.predict(job.table_of(task.fold).take(job.folds.folds[task.fold].held_out))
+    elif task.fold == OUT_OF_BAG:
+        us_per_row = _timed(model, job.table.take(np.arange(min(TIMED_ROWS, job.target.n_rows))))[1]
+    else:
+        rows_held_out = job.table_of(task.fold).take(job.folds.folds[task.fold].held_out)
+        held_out, us_per_row = _timed(model, rows_held_out)
     _check(held_out, task)
-    return FitOutcome(model, held_out, perf_counter() - start, cut=cut)
+    return FitOutcome(model, held_out, perf_counter() - start, cut=cut, us_per_row=us_per_row)
+
+
+def _timed(model: FittedLearner, rows: Table) -> tuple[Prediction, float]:
+    model.predict(rows.take(np.arange(1)))  # the first call builds what later ones have
+    start = perf_counter()
+    found = model.predict(rows)
+    return found, 1e6 * (perf_counter() - start) / rows.n_rows
 
 
 def _fit_out_of_bag(

@@ -87,5 +87,6 @@ def averaged(run: LearnerRun, further: LearnerRun) -> LearnerRun:
         seconds=(*run.seconds, *further.seconds),
         fold_rounds=(*run.fold_rounds, *further.fold_rounds),
         n_fitted=run.n_fitted + further.n_fitted,
+        us_per_row=(*run.us_per_row, *further.us_per_row),
         repeats=n + 1,
     )

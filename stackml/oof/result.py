@@ -44,6 +44,8 @@ class LearnerRun:
         Whether it is one model whose out-of-bag predictions stand for those of folds.
     most_rows : int, optional
         Rows drawn for each fit, where not all were learned from.
+    us_per_row : tuple of float
+        Microseconds a held-out row took each fold model; NaN where it was not measured.
     message : str
         Error, or why it was skipped.
     """
@@ -62,6 +64,7 @@ class LearnerRun:
     repeats: int = 1
     out_of_bag: bool = False
     most_rows: int | None = None
+    us_per_row: tuple[float, ...] = ()
     message: str = ""
 
     @property

@@ -23,6 +23,7 @@ from stackml.learners.catalog import resolve_learners
 from stackml.metrics.catalog import default_metric, get_metric
 from stackml.oof.budget import Clock
 from stackml.oof.engine import Engine
+from stackml.stack.adopting import adopted
 from stackml.stack.arguments import (
     checked_jobs,
     checked_limit,
@@ -36,6 +37,8 @@ from stackml.stack.arguments import (
 )
 from stackml.stack.building import Built, build
 from stackml.stack.changing import with_learner, without_learner
+from stackml.stack.compacting import compact
+from stackml.stack.distilling import DEFAULT_STUDENT, NAME, distil, lesson_of
 from stackml.stack.explaining import explained
 from stackml.stack.file import write_stack
 from stackml.stack.fitted import FittedStack, Member
@@ -54,6 +57,7 @@ class BaseStack(TransformerMixin, BaseEstimator):
 
     fitted_: FittedStack
     _built: Built | None
+    _table_digest = ""  # of the rows let go of
     _classes: npt.NDArray[Any]
 
     def __init__(  # noqa: PLR0913  # scikit-learn: every parameter is an argument of its own
@@ -299,15 +303,77 @@ class BaseStack(TransformerMixin, BaseEstimator):
             self._take(without_learner(built, self._classes.tolist(), name, self._engine(listener)))
         return self
 
-    def compact(self) -> Self:
-        """Let go of learners the combiner does not use, and of the training rows.
+    def compact(self, *, smallest: bool = True, refit: bool = True) -> Self:
+        """Keep the smallest stack that is as good, fit it once on all rows, let go of the rows.
 
-        Predictions do not change; `transform` returns the columns that are left.
+        As good: its nested score is within one standard error of the whole stack's. What was
+        done is in ``fitted_.card["compact"]``: score, models, microseconds a row and megabytes
+        before and after. A stack that was loaded has no rows: it only lets go of learners that
+        its combiner ignores, and predicts as before.
+
+        Parameters
+        ----------
+        smallest : bool
+            False keeps every learner the combiner uses.
+        refit : bool
+            Fit what remains once on all rows, for the rounds its folds needed: one model a
+            learner in place of one a fold. The scores stay those of the fold models. With both
+            False predictions do not change by a bit.
+
+        Returns
+        -------
+        self
+            `transform`, ``leaderboard_``, ``plan_`` and ``oof_`` are of the learners that are left;
+            with both False the last three stay as they were.
         """
         check_is_fitted(self, "fitted_")
-        self.fitted_ = self.fitted_.compacted()
+        if self._built is None:
+            self.fitted_ = self.fitted_.compacted()
+            return self
+        self._table_digest = self._built.sources.table.digest
+        if not (smallest or refit):
+            self.fitted_, self._built = self.fitted_.compacted(), None
+            return self
+        with self._listener() as listener:
+            engine = self._engine(listener)
+            built, record = compact(
+                self._built, self._classes.tolist(), engine, smallest=smallest, refit=refit
+            )
+        self._take(built)
+        self.fitted_ = self.fitted_.with_card({**self.fitted_.card, "compact": record})
         self._built = None
         return self
+
+    def distill(self, X: Any, *, learner: Any = DEFAULT_STUDENT, invented: float | None = None) -> Self:
+        """Return a new stack of one learner, fitted to this one's predictions of `X`.
+
+        No labels are needed. The table of the fit, whole and in its order, is taught by its
+        out-of-fold predictions: those of models that saw a row are too sharp. How far the two
+        agree and how fast each is stands in ``fitted_.card["distilled"]``.
+
+        Parameters
+        ----------
+        X : table or array-like of shape (n_rows, n_columns)
+        learner : str or Learner, default="lightgbm" in large steps
+        invented : float, optional
+            Rows to invent for each real one, by mixing columns of two; the stack is asked about
+            them too. By default 4, or fewer where that makes above 60,000 rows.
+
+        Raises
+        ------
+        ParameterError, FitError, DataError
+            If the learner cannot be taught, or by these rows.
+        """
+        table = self._table(X)
+        ((_, found),) = resolve_learners([learner], self.fitted_.problem)
+        rows = self._table_digest if self._built is None else self._built.sources.table.digest
+        honest = self.oof_ if rows == table.digest else None
+        lesson = lesson_of(self.fitted_, table, honest, self._built, invented, checked_jobs(self.n_jobs))
+        with self._listener() as listener:
+            engine, seed = self._engine(listener), checked_seed(self.random_state)
+            student = distil(self.fitted_, lesson, found, engine, seed)
+        made = type(self)([(NAME, found)], "single", calibration="none", n_jobs=self.n_jobs)
+        return adopted(made, student)
 
     def save(self, path: str | Path) -> Path:
         """Write the stack to one file, without pickle and without the training rows.

@@ -13,12 +13,14 @@ from stackml.foundation.errors import ParameterError, near_miss
 from stackml.learners.base import Learner
 from stackml.metrics.catalog import Metric, get_metric
 from stackml.oof.plan import ALL_ROWS, OUT_OF_BAG
-from stackml.oof.result import LearnerRun, OofResult
+from stackml.oof.result import LearnerRun
 from stackml.stack.building import Built
+from stackml.stack.pricing import Price, on_the_front, prices_of, whole_price
 from stackml.stack.recipe import MOST_ROWS, Recipe
 
 STACK = "stack"
 PLAN_VERSION = 1
+_NO_PRICE = Price(float("nan"), float("nan"))
 
 
 def leaderboard(built: Built) -> pd.DataFrame:
@@ -27,15 +29,22 @@ def leaderboard(built: Built) -> pd.DataFrame:
     Scores are out of fold; the stack's are nested, its combiner never saw the row it is
     scored on. Columns: name, kind, layer, status, score (the metric's own sign), loss (log
     loss or squared error, lower is better), weight in the combiner, fit_seconds, models,
-    rounds (mean over folds), message.
+    rounds (mean over folds), us_per_row and megabytes (see `Price`; the stack's are those of the
+    learners it needs), pareto (nobody is better in score, time and size at once), message.
     """
     metric = get_metric(built.recipe.metric, built.target.problem.kind)
-    rows = [_stack_row(built, metric)]
+    found = prices_of(built)
+    rows = [_stack_row(built, metric, whole_price(built, found))]
     for number, result in enumerate(built.layers, start=1):
         last = number == len(built.layers)
         weights = built.combined.combiner.weights() if last else {}
-        rows += [_learner_row(run, result, number, weights, built, metric) for run in result.runs]
+        for run in result.runs:
+            price = found.get((number, run.name), _NO_PRICE)
+            rows.append(_learner_row(run, number, weights, built, metric) | _of_price(run.message, price))
     board = pd.DataFrame(rows)
+    prices = [Price(us, mb) for us, mb in zip(board["us_per_row"], board["megabytes"], strict=True)]
+    front = on_the_front(board["score"].to_numpy(), prices, greater_is_better=metric.greater_is_better)
+    board.insert(len(board.columns) - 1, "pareto", front)
     order = board["score"].fillna(-np.inf if metric.greater_is_better else np.inf)
     status = board["status"].map({"fitted": 0, "skipped": 1, "failed": 2})
     board = board.assign(_order=-order if metric.greater_is_better else order, _status=status)
@@ -43,7 +52,21 @@ def leaderboard(built: Built) -> pd.DataFrame:
     return board.reset_index(drop=True)
 
 
-def _stack_row(built: Built, metric: Metric) -> dict[str, Any]:
+def _of_price(message: str, price: Price) -> dict[str, Any]:
+    return {
+        "us_per_row": round(price.us_per_row, 3),
+        "megabytes": round(price.megabytes, 4),
+        "message": message,
+    }
+
+
+def nested_score(built: Built) -> float:
+    """Return the stack's own score, on rows that its combiner never saw; NaN where there are none."""
+    metric = get_metric(built.recipe.metric, built.target.problem.kind)
+    return _scores(built.combined.nested, built, metric)[0]
+
+
+def _stack_row(built: Built, metric: Metric, price: Price) -> dict[str, Any]:
     score, loss = _scores(built.combined.nested, built, metric)
     runs = [run for result in built.layers for run in result.fitted]
     return {
@@ -57,12 +80,12 @@ def _stack_row(built: Built, metric: Metric) -> dict[str, Any]:
         "fit_seconds": round(sum(sum(run.seconds) for run in runs), 3),
         "models": sum(len(run.models) for run in runs),
         "rounds": np.nan,
-        "message": "",
+        **_of_price("", price),
     }
 
 
 def _learner_row(
-    run: LearnerRun, result: OofResult, layer: int, weights: dict[str, float], built: Built, metric: Metric
+    run: LearnerRun, layer: int, weights: dict[str, float], built: Built, metric: Metric
 ) -> dict[str, Any]:
     score = loss = np.nan
     if run.fitted and run.output_kind != "score":
@@ -79,7 +102,6 @@ def _learner_row(
         "fit_seconds": round(sum(run.seconds), 3),
         "models": len(run.models),
         "rounds": float(np.mean(rounds)) if rounds else np.nan,
-        "message": run.message,
     }
 
 

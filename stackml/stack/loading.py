@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
+from stackml.stack.adopting import adopted
 from stackml.stack.estimators import StackClassifier, StackRegressor
 from stackml.stack.file import read_stack
 from stackml.stack.fitted import FittedStack
-from stackml.stack.labels import labels_array
 
 
 def load(path: str | Path, *, trusted: Sequence[str] = ()) -> StackClassifier | StackRegressor:
@@ -41,12 +38,4 @@ def load(path: str | Path, *, trusted: Sequence[str] = ()) -> StackClassifier | 
 
 def as_estimator(stack: FittedStack, estimator: str) -> StackClassifier | StackRegressor:
     """Return the public estimator around a fitted stack."""
-    found = StackClassifier() if estimator == "StackClassifier" else StackRegressor()
-    found.fitted_ = stack
-    found._built = None
-    found._classes = labels_array(stack.classes, stack.label_dtype)
-    found.n_features_in_ = len(stack.schema.columns)
-    found.feature_names_in_ = np.asarray([c.name for c in stack.schema.columns], dtype=object)
-    found.plan_ = stack.card.get("plan", {})
-    found.leaderboard_ = pd.DataFrame(stack.card.get("leaderboard", []))
-    return found
+    return adopted(StackClassifier() if estimator == "StackClassifier" else StackRegressor(), stack)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stackml.stack.building import Built
     from stackml.stack.estimators import StackClassifier, StackRegressor
 
-_SCORES = ("score", "loss", "weight", "fit_seconds", "rounds", "models")
+_SCORES = ("score", "loss", "weight", "fit_seconds", "rounds", "models", "us_per_row", "megabytes")
 
 
 @dataclass(frozen=True)

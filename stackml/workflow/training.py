@@ -206,14 +206,14 @@ def _kept(
     result.predictions.to_parquet(result.stack_path.parent / HELD_OUT_FILE, index=False)
     result = replace(result, seconds=perf_counter() - started)
     if not result.spec.tracking.enabled:
-        stack.compact()
+        stack.compact(smallest=False, refit=False)  # lets go of the rows alone
         return result
     tally.stage("writing to MLflow")
     try:
         kept: Recorded = record(result, rows, outer.folds[0].train, held_out, tracking_uri, folder)
     except StackmlError as error:
         raise type(error)(f"{error} (the stack itself is stored: {result.stack_path})") from error
-    stack.compact()
+    stack.compact(smallest=False, refit=False)  # lets go of the rows alone
     return replace(
         result,
         run_id=kept.run_id,

@@ -1,4 +1,4 @@
-"""The README's examples run, and what it points to is there."""
+"""The examples of README and guides run, and what the pages point to is there."""
 
 import re
 from pathlib import Path
@@ -7,19 +7,29 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+RUNNABLE = ("docs/guides/smaller-stacks.md",)
+
+
+def run_examples(page, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    names: dict = {}
+    text = (PROJECT / page).read_text(encoding="utf-8")
+    for example in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
+        exec(compile(example, page, "exec"), names)
 
 
 def test_the_examples_run_one_after_the_other(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    names: dict = {}
-    for example in EXAMPLES:
-        exec(compile(example, "README.md", "exec"), names)
+    run_examples("README.md", tmp_path, monkeypatch)
     assert "lightgbm" in capsys.readouterr().out
     assert (tmp_path / "payments.stack").is_file()
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
+@pytest.mark.parametrize("page", RUNNABLE)
+def test_the_examples_of_a_guide_run(page, tmp_path, monkeypatch):
+    run_examples(page, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", *RUNNABLE])
 def test_links_lead_somewhere(page):
     text = (PROJECT / page).read_text(encoding="utf-8")
     for link in re.findall(r"\]\(([^)#]+)\)", text):
