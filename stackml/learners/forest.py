@@ -12,13 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from stackml.features.ordinal import OrdinalView, PreparedOrdinal, prepare_ordinal
+from stackml.features.shared import SharedViews
 from stackml.foundation.randomness import stream
 from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Rows
 from stackml.learners.boosting import check_parameters, check_width, training_rows
 from stackml.learners.constant import fit_constant, has_one_class
+from stackml.learners.trees.additive import FEW_ROWS, Additive, Bags
+from stackml.learners.trees.from_forest import trees_from_forest
+from stackml.learners.trees.leaves import Leaves
 from stackml.storage.fields import finite_array
 from stackml.storage.state import State
-from stackml.storage.trees import Forest, forest_from_state, forest_from_trees, rebuild_tree
+from stackml.storage.trees import Forest, forest_from_state, forest_from_trees
 from stackml.tables.table import Table
 from stackml.tables.target import Problem, Target
 
@@ -228,19 +232,32 @@ class FittedForest(FittedLearner):
         return self.forest.n_trees
 
     @cached_property
-    def _trees(self) -> list[Any]:
-        return [rebuild_tree(self.forest, i) for i in range(self.forest.n_trees)]
+    def additive(self) -> Additive | None:
+        """The forest as a sum of trees, or None where leaves hold several classes."""
+        if self.forest.leaf_value.shape[2] > 1:
+            return None
+        return Additive(self.view, trees_from_forest(self.forest), "identity")
+
+    @cached_property
+    def _alone(self) -> Bags | None:
+        return None if self.additive is None else Bags([[self.additive]])
+
+    @cached_property
+    def _leaves(self) -> Leaves:
+        return Leaves(self.forest)
 
     def predict(self, table: Table) -> Prediction:
         """Return the mean prediction of the trees."""
-        matrix = self.view.transform(table)
+        return self.predict_shared(SharedViews(table, table.n_rows <= FEW_ROWS))
+
+    def predict_shared(self, views: SharedViews) -> Prediction:
+        """Return `predict` of the rows being scored."""
+        if self._alone is not None:
+            return self._alone.of(views)[0]
+        matrix = self.view.shared(views)
         check_width(self.forest.n_features, matrix.shape[1], self.kind)  # a tree reads where it is told to
-        total = np.zeros((table.n_rows, self.forest.leaf_value.shape[2]))
-        for tree in self._trees:
-            total += tree.predict(matrix).reshape(total.shape)
-        if total.shape[1] > 1:
-            return np.asarray(total / total.sum(axis=1, keepdims=True), np.float32)
-        return np.asarray(total / self.forest.n_trees, np.float32)
+        total = self._leaves.summed(matrix, few=views.few)
+        return np.asarray(total / total.sum(axis=1, keepdims=True), np.float32)
 
     def to_state(self) -> State:
         """Return the view and the trees as arrays."""

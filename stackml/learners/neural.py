@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stackml.features.dense import DenseChoice, DenseView, PreparedDense, prepare_dense
+from stackml.features.shared import SharedViews
 from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Rows
 from stackml.learners.boosting import check_parameters, rows_with_weight, training_rows
 from stackml.learners.constant import fit_constant, has_one_class
@@ -178,7 +179,11 @@ class FittedMLP(FittedLearner):
 
     def predict(self, table: Table) -> Prediction:
         """Return the outputs."""
-        return _outputs(self.view.transform(table), self.layers, self.link, self.centre, self.unit)
+        return self.predict_shared(SharedViews(table))
+
+    def predict_shared(self, views: SharedViews) -> Prediction:
+        """Return `predict` of the rows being scored."""
+        return _outputs(self.view.shared(views), self.layers, self.link, self.centre, self.unit)
 
     def to_state(self) -> State:
         """Return view and weights."""
