@@ -234,9 +234,11 @@ class FittedForest(FittedLearner):
     @cached_property
     def additive(self) -> Additive | None:
         """The forest as a sum of trees, or None where leaves hold several classes."""
-        if self.forest.leaf_value.shape[2] > 1:
+        leaves = self.forest.leaf_value
+        if leaves.shape[2] > 1:
             return None
-        return Additive(self.view, trees_from_forest(self.forest), "identity")
+        within = 0 <= leaves.min() <= leaves.max() <= 1  # then so is their mean, for classes and numbers
+        return Additive(self.view, trees_from_forest(self.forest), "share" if within else "identity")
 
     @cached_property
     def _alone(self) -> Bags | None:

@@ -82,13 +82,14 @@ class Together:
         few = table.n_rows <= FEW_ROWS
         starts = range(0, table.n_rows, CHUNK) or (0,)
         chunks = [_rows(table, start) for start in starts]
-        if len(chunks) == 1:
+        if few:
             return self._of(SharedViews(table, few))
-        if n_jobs == 1:
-            found = [self._of(SharedViews(chunk)) for chunk in chunks]
-        else:
-            with one_thread_each(), ThreadPoolExecutor(n_jobs) as pool:
-                found = list(pool.map(lambda chunk: self._of(SharedViews(chunk)), chunks))
+        with one_thread_each():
+            if n_jobs == 1 or len(chunks) == 1:
+                found = [self._of(SharedViews(chunk)) for chunk in chunks]
+            else:
+                with ThreadPoolExecutor(n_jobs) as pool:
+                    found = list(pool.map(lambda chunk: self._of(SharedViews(chunk)), chunks))
         return [np.concatenate(parts) for parts in zip(*found, strict=True)]
 
     def _of(self, views: SharedViews) -> list[Prediction]:

@@ -21,7 +21,7 @@ from stackml.learners.trees.stored import trees_from_state, trees_to_state
 from stackml.storage.state import State
 from stackml.tables.table import Table
 
-Link: TypeAlias = Literal["identity", "logistic", "softmax"]
+Link: TypeAlias = Literal["identity", "share", "logistic", "softmax"]
 Floats: TypeAlias = npt.NDArray[np.float64]
 
 FEW_ROWS = 4  # up to here arrays are faster than XGBoost's predictor
@@ -86,7 +86,12 @@ class Bags:
             check_width(total.n_features, matrix.shape[1], "trees")
             margins += total.of_few(matrix) if views.few else total.of(matrix)
         bounds = zip(self._bounds, self._bounds[1:], self._links, strict=False)
-        return [probabilities(margins[:, a:b], link).astype(np.float32) for a, b, link in bounds]
+        return [_linked(margins[:, a:b], link).astype(np.float32) for a, b, link in bounds]
+
+
+def _linked(margins: Floats, link: Link) -> Floats:
+    # Shares are sums of leaves within 0 and 1, but for rounding.
+    return np.clip(margins, 0.0, 1.0) if link == "share" else probabilities(margins, link)
 
 
 class FittedTrees(FittedLearner):

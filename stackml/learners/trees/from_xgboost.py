@@ -11,6 +11,7 @@ from stackml.learners.trees.arrays import SIGNIFICANT_BITS, Trees, in_preorder, 
 from stackml.learners.ubjson import read_ubjson
 
 _LOGISTIC = "binary:logistic"
+_EDGE = 1e-6
 
 
 def trees_from_ubjson(model: bytes, bits: int = SIGNIFICANT_BITS) -> Trees:
@@ -87,5 +88,6 @@ def _base(learner: dict[str, Any], n_groups: int) -> npt.NDArray[np.float64]:
     text = learner["learner_model_param"]["base_score"].removeprefix("[").removesuffix("]")
     score = np.array([float(part) for part in text.split(",")], np.float64)
     if learner["objective"]["name"] == _LOGISTIC:
+        score = np.clip(score, _EDGE, 1.0 - _EDGE)  # as the library does where there is one class only
         score = np.log(score) - np.log1p(-score)
     return np.broadcast_to(score, (n_groups,)).copy()
