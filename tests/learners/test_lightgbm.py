@@ -160,6 +160,26 @@ def test_hostile_texts_are_refused_before_they_are_read(state, change, message, 
         FittedLightGBM.from_state(state | {"model": change(state["model"].decode()).encode()})
 
 
+def test_trees_that_share_a_node_are_refused(state):
+    text = state["model"].decode()
+    right = re.search(r"^right_child=(.*)$", text, re.MULTILINE)
+    left = re.search(r"^left_child=(.*)$", text, re.MULTILINE)
+    # The first leaf on the left is led to twice.
+    leaf = next(child for child in left[1].split() if child.startswith("-") and len(child) == 2)
+    other = next(c for c in right[1].split() if c.startswith("-") and len(c) == 2 and c != leaf)
+    twice = right[0].replace(f"{other}", leaf, 1)
+    with pytest.raises(StorageError, match="has two parents"):
+        FittedLightGBM.from_state(state | {"model": text.replace(right[0], twice, 1).encode()})
+
+
+def test_leaves_of_a_file_must_be_finite(state):
+    text = state["model"].decode()
+    found = re.search(r"^leaf_value=(\S+)", text, re.MULTILINE)
+    infinite = text.replace(found[0], "leaf_value=" + "9" * 5 + "e+99".rjust(len(found[1]) - 5, "9"), 1)
+    with pytest.raises(StorageError, match="a leaf that is no number"):
+        FittedLightGBM.from_state(state | {"model": infinite.encode()})
+
+
 def test_fractions_are_checked():
     with pytest.raises(ParameterError, match=r"feature_fraction must be in \(0, 1\], not 1.5"):
         LightGBMLearner(feature_fraction=1.5)

@@ -18,6 +18,7 @@ from stackml.learners.solvers import probabilities
 from stackml.learners.trees.arrays import Floats32, Trees
 from stackml.learners.trees.booster import Part, Sum
 from stackml.learners.trees.stored import trees_from_state, trees_to_state
+from stackml.storage.fields import refuse
 from stackml.storage.state import State
 from stackml.tables.table import Table
 
@@ -161,6 +162,9 @@ class FittedTrees(FittedLearner):
             trees = trees_from_state(state["trees"], cls.kind)
         else:
             trees = cls._native(state["model"], int(state["n_features"]), outputs)
+            values = (trees.threshold, trees.leaf_value, trees.base)
+            if np.isnan(values[0]).any() or not all(np.isfinite(v).all() for v in values[1:]):
+                refuse(cls.kind, "holds a threshold or a leaf that is no number")
         check_width(trees.n_groups, outputs.problem.n_outputs, f"{cls.kind}: outputs")
         model = cls.__new__(cls)
         FittedTrees.__init__(

@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from stackml.foundation.errors import StorageError
+
 Bools: TypeAlias = npt.NDArray[np.bool_]
 Ints: TypeAlias = npt.NDArray[np.int32]
 Longs: TypeAlias = npt.NDArray[np.int64]
@@ -140,7 +142,7 @@ def in_preorder(left: Longs, right: Longs, roots: Longs) -> tuple[Longs, Longs]:
     Parameters
     ----------
     left, right : int64 ndarray of shape (n_nodes,)
-        Children among all nodes; -1 in a leaf. No node has two parents.
+        Children among all nodes; -1 in a leaf.
     roots : int64 ndarray of shape (n_trees,)
 
     Returns
@@ -148,7 +150,16 @@ def in_preorder(left: Longs, right: Longs, roots: Longs) -> tuple[Longs, Longs]:
     nodes : int64 ndarray
         Nodes that a root leads to.
     node_count : int64 ndarray of shape (n_trees,)
+
+    Raises
+    ------
+    StorageError
+        If a node has two parents.
     """
+    split = left >= 0
+    parents = np.bincount(np.concatenate([left[split], right[split], roots]), minlength=len(left))
+    if parents.max(initial=0) > 1:
+        raise StorageError("a node of a stored tree has two parents; the file is damaged")
     levels = [roots]
     while True:
         inner = levels[-1][left[levels[-1]] >= 0]
@@ -187,10 +198,11 @@ def below(thresholds: npt.NDArray[np.float64]) -> Floats32:
 
 def rounded(values: npt.NDArray[Any], bits: int) -> Floats32:
     """Return values as float32 of so many significant bits (at most 24), to the nearest (ties to even)."""
+    with np.errstate(over="ignore"):
+        single = np.ascontiguousarray(values, np.float32)
     if bits >= ALL_BITS:
-        return values.astype(np.float32)
-    drop = np.uint32(ALL_BITS - bits)
-    raw = np.ascontiguousarray(values, np.float32).view(np.uint32)
+        return single
+    drop, raw = np.uint32(ALL_BITS - bits), single.view(np.uint32)
     half = np.uint32((1 << (ALL_BITS - bits - 1)) - 1)
     up = raw + half + ((raw >> drop) & np.uint32(1))
     return ((up >> drop) << drop).view(np.float32)
