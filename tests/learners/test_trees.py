@@ -241,6 +241,14 @@ def test_hostile_trees_are_refused(stored, change, message):
         trees_from_state(change(stored[1]), "a booster")
 
 
+def test_sets_that_would_fill_the_memory_are_refused(stored):
+    trees, state = stored
+    n = len(trees.set_size)
+    sets = {"set_size": np.ones(n, np.int32), "categories": np.full(n, 2**24 - 1, np.int32)}
+    with pytest.raises(StorageError, match="more memory than any learner's do"):
+        trees_from_state(state | sets, "a booster")
+
+
 def test_noise_in_a_state_is_refused_or_harmless(stored, rows):
     rng = np.random.default_rng(0)
     _, state = stored

@@ -200,7 +200,7 @@ def _trees(part: Part) -> list[bytes]:
     values[trees.is_leaf] = trees.leaf_value * np.float32(part.factor)
     feature, missing_left, set_size = (np.zeros(n_nodes, np.int32) for _ in range(3))
     feature[inner], missing_left[inner], set_size[inner] = trees.feature, trees.missing_left, trees.set_size
-    arrays = {
+    arrays: dict[str, npt.NDArray[Any]] = {
         "default_left": missing_left.astype(np.uint8),
         "left_children": left.astype(np.int32),
         "parents": parents.astype(np.int32),

@@ -18,6 +18,7 @@ from stackml.storage.fields import finite_array
 from stackml.storage.state import State
 
 _MOST_CATEGORIES = 2**24  # float32 holds no more codes
+_MOST_BITS = 2**31  # of all sets of a model: a set takes a bit for each code up to its largest
 _LOW_BITS = 10  # of a leaf value, zero where 14 significant bits were kept
 
 
@@ -149,9 +150,12 @@ def _thresholds(reader: _Reader, feature: npt.NDArray[np.int64], n_features: int
 def _categories(reader: _Reader, set_size: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
     categories = reader.integers("categories", 0, _MOST_CATEGORIES, int(set_size.sum()))
     rises = np.diff(categories) > 0
-    rises[np.cumsum(set_size[set_size > 0])[:-1] - 1] = True  # between sets
+    last = np.cumsum(set_size[set_size > 0]) - 1
+    rises[last[:-1]] = True  # between sets
     if not rises.all():
         reader.refuse("categories of a set do not rise")
+    if int(categories[last].sum()) > _MOST_BITS:
+        reader.refuse("its sets of categories would take more memory than any learner's do")
     return categories.astype(np.int32)
 
 

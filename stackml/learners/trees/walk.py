@@ -65,22 +65,22 @@ class Walker:
         active = np.flatnonzero(self._feature[at] >= 0)
         here, offset = at[active], rows[active]
         while active.size:
-            value = cells[offset + self._feature[here]]
-            left = value < self._threshold[here]
+            value = cells.take(offset + self._feature.take(here))
+            left = value < self._threshold.take(here)
             if len(self._first_word):
                 self._ask_sets(here, value, left)
             if has_missing:
                 missing = np.isnan(value)
                 left[missing] = self._missing_left[here[missing]]
-            here = np.where(left, here + 1, self._right[here])
-            ends = self._feature[here] < 0
+            here = np.where(left, here + 1, self._right.take(here))
+            ends = self._feature.take(here) < 0
             at[active[ends]] = here[ends]
             goes_on = ~ends
             active, here, offset = active[goes_on], here[goes_on], offset[goes_on]
         return self._leaf[at].reshape(n_rows, n_trees)
 
     def _ask_sets(self, here: Longs, value: Floats32, left: Bools) -> None:
-        asked = np.flatnonzero(self._set[here] >= 0)
+        asked = np.flatnonzero(self._set.take(here) >= 0)
         with np.errstate(invalid="ignore"):
             code = value[asked].astype(np.int64)  # NaN becomes something; it is overruled
         sets = self._set[here[asked]]
