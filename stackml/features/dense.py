@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,9 @@ from stackml.features.levels import (
     ranks,
 )
 from stackml.features.scaling import CLIP, Floats32, Scaler, Spread, learn_scaler, scaler_from_state
+from stackml.features.shared import SharedViews
 from stackml.features.target_encoding import TargetEncoder, fit_target_encoder
+from stackml.foundation.digest import digest
 from stackml.storage.fields import finite_array, finite_number, positions
 from stackml.storage.state import State
 from stackml.tables.schema import Schema
@@ -116,6 +119,11 @@ class PlainDense:
         parts.append(self.frequency_scaler.transform(self.frequencies.encode(codes)))
         return np.concatenate(parts, axis=1)
 
+    @cached_property
+    def digest(self) -> str:
+        """Content digest: parts of one digest make one matrix."""
+        return digest("dense", self.to_state())
+
     def to_state(self) -> State:
         """Return all parts as plain data."""
         return {
@@ -164,8 +172,16 @@ class DenseView:
 
     def transform(self, table: Table) -> Floats32:
         """Return the matrix, float32 of shape (n_rows, n_dense), within about ±8."""
-        check_levels(self.encoder.levels, table.schema)
-        return self._joined(self.plain.transform(table), table.codes)
+        return self.shared(SharedViews(table))
+
+    def shared(self, views: SharedViews) -> Floats32:
+        """Return the matrix of the rows being scored; never write into it.
+
+        The part without target codes, which is most of the work, is made once for all views.
+        """
+        check_levels(self.encoder.levels, views.table.schema)
+        plain = views.once(self.plain.digest, self.plain.transform)
+        return self._joined(plain, views.table.codes) if self.encoder.columns else plain
 
     def matrix_of(self, prepared: PreparedDense, rows: Rows) -> Floats32:
         """Return the matrix of rows prepared before, as rows to be scored."""

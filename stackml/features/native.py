@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ import numpy.typing as npt
 
 from stackml.features.frequency import Frequencies, learn_frequencies
 from stackml.features.levels import check_levels, level_counts
+from stackml.features.shared import SharedViews
+from stackml.foundation.digest import digest
 from stackml.foundation.errors import SchemaError
 from stackml.storage.state import State
 from stackml.tables.schema import Schema
@@ -76,6 +79,15 @@ class NativeView:
             at = [n_slots + column for column in self.frequencies.columns]
             matrix[:, at] = self.frequencies.encode(table.codes)
         return matrix
+
+    @cached_property
+    def digest(self) -> str:
+        """Content digest: views of one digest make one matrix."""
+        return digest("native", self.frequencies.columns, *self.frequencies.tables)
+
+    def shared(self, views: SharedViews) -> npt.NDArray[np.float32]:
+        """Return the matrix of the rows being scored, made once; never write into it."""
+        return views.once(self.digest, self.matrix)
 
     def to_state(self) -> State:
         """Return the shares."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ import numpy.typing as npt
 from stackml.features.frequency import Frequencies, learn_frequencies
 from stackml.features.levels import Codes, check_columns, check_levels, level_counts, ranks
 from stackml.features.scaling import Floats32, Scaler, learn_scaler, scaler_from_state
+from stackml.features.shared import SharedViews
 from stackml.features.target_encoding import TargetEncoder, fit_target_encoder
+from stackml.foundation.digest import digest
 from stackml.storage.fields import positions
 from stackml.storage.state import State
 from stackml.tables.table import Table
@@ -48,6 +51,28 @@ class OrdinalView:
         check_columns(self.ranked, table.codes.shape[1])
         numbers = _scaled(table.numbers, self.scaler)
         return _joined(numbers, table.codes, self.ranked, self.frequencies, self.encoder.encode(table.codes))
+
+    @cached_property
+    def digest(self) -> str:
+        """Content digest: views of one digest make one matrix."""
+        return digest("ordinal", self.to_state())
+
+    def shared(self, views: SharedViews) -> Floats32:
+        """Return the matrix of the rows being scored; what other views make alike is made once."""
+        return views.once(self.digest, lambda table: self._made(table, views))
+
+    def _made(self, table: Table, views: SharedViews) -> Floats32:
+        check_levels(self.encoder.levels, table.schema)
+        plain = views.once(self._plain_digest, self._plain)
+        encoded = self.encoder.encode(table.codes)
+        return np.concatenate([plain, encoded], axis=1) if encoded.shape[1] else plain
+
+    def _plain(self, table: Table) -> Floats32:
+        return replace(self, encoder=TargetEncoder((), [], 1)).transform(table)
+
+    @cached_property
+    def _plain_digest(self) -> str:
+        return digest("ordinal", replace(self, encoder=TargetEncoder((), [], 1)).to_state())
 
     def to_state(self) -> State:
         """Return all parts as plain data."""

@@ -10,15 +10,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from stackml.features.shared import SharedViews
 from stackml.foundation.digest import digest
 from stackml.storage.state import State
 from stackml.tables.table import Table
 from stackml.tables.target import Problem, Target
+
+if TYPE_CHECKING:
+    from stackml.learners.trees.additive import Additive
 
 Rows = npt.NDArray[np.int64]
 Prediction = npt.NDArray[np.float32]
@@ -180,6 +184,11 @@ class FittedLearner(ABC):
         """Rounds the model was trained for, or None where the word has no meaning."""
         return None
 
+    @property
+    def additive(self) -> Additive | None:
+        """The model as a sum of trees under a link, or None where it is none."""
+        return None
+
     @abstractmethod
     def predict(self, table: Table) -> Prediction:
         """Return predictions.
@@ -195,6 +204,10 @@ class FittedLearner(ABC):
             class, rows sum to 1. Regression: the value. Anomaly detectors: a score, higher is
             stranger.
         """
+
+    def predict_shared(self, views: SharedViews) -> Prediction:
+        """Return `predict` of the rows being scored, by views that other models may have made already."""
+        return self.predict(views.table)
 
     @abstractmethod
     def to_state(self) -> State:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
-from typing import Any, ClassVar, Self, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 import numpy.typing as npt
 
 from stackml.features.native import CATEGORY, NativeView, learn_native_view
 from stackml.foundation.errors import StorageError
-from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Rows
+from stackml.learners.base import Budget, Learner, Rows
 from stackml.learners.boosting import (
     FAMILY,
     Outputs,
@@ -28,12 +27,14 @@ from stackml.learners.boosting import (
     training_rows,
 )
 from stackml.learners.stopping import patience_for
+from stackml.learners.trees.additive import FittedTrees
+from stackml.learners.trees.arrays import ALL_BITS, Trees
+from stackml.learners.trees.from_lightgbm import trees_from_text
 from stackml.storage.lightgbm_text import END, OBJECTIVES, check_model_text
-from stackml.storage.state import State
 from stackml.tables.table import Table
 from stackml.tables.target import Target
 
-_BUILDING = Lock()  # of shared bins and of lazily built boosters; both are quick
+_BUILDING = Lock()  # of shared bins; it is quick
 
 _METRICS = {"binary": "binary_logloss", "multiclass": "multi_logloss", "regression": "l2"}
 
@@ -242,13 +243,13 @@ class BinnedTable:
 
 
 @final
-class FittedLightGBM(FittedLearner):
-    """A LightGBM model, held as its text.
+class FittedLightGBM(FittedTrees):
+    """A LightGBM model, read into arrays.
 
     Parameters
     ----------
     text : str
-        The trees, without training parameters.
+        The trees, without training parameters, as the library wrote them.
     view : NativeView
     outputs : Outputs
     n_features : int
@@ -258,69 +259,18 @@ class FittedLightGBM(FittedLearner):
     kind: ClassVar[str] = "lightgbm"
 
     def __init__(self, text: str, view: NativeView, outputs: Outputs, n_features: int, rounds: int) -> None:
-        self._text = text
-        self._view = view
-        self._outputs = outputs
-        self._n_features = n_features
-        self._rounds = rounds
-        self._booster: Any = None
-
-    @property
-    def rounds(self) -> int:
-        """Rounds kept after early stopping."""
-        return self._rounds
-
-    def predict(self, table: Table) -> Prediction:
-        """Return predictions, float32 of shape (n_rows, n_outputs); see the base class.
-
-        Raises
-        ------
-        StorageError
-            If the table has another number of columns.
-        """
-        matrix = self._view.matrix(table)
-        check_width(self._n_features, matrix.shape[1], self.kind)
-        if table.n_rows == 0:
-            return self._outputs.finish(np.empty(0), 0)
-        raw = self._model().predict(matrix, num_threads=1)
-        return self._outputs.finish(raw, table.n_rows)
-
-    def _model(self) -> Any:
-        # Always from the text, so that a stored model and a fresh one are the same thing.
-        if self._booster is None:
-            with _BUILDING:
-                if self._booster is None:
-                    self._booster = _read(self._text, self._n_features)
-        return self._booster
-
-    def to_state(self) -> State:
-        """Return the model's text and how to read its outputs."""
-        return {
-            "model": self._text.encode("ascii"),
-            "view": self._view.to_state(),
-            "outputs": self._outputs.to_state(),
-            "n_features": self._n_features,
-            "rounds": self._rounds,
-        }
+        trees = trees_from_text(text)
+        check_width(trees.n_features, n_features, self.kind)
+        super().__init__(trees, view, outputs, rounds)
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """Rebuild the model.
-
-        Raises
-        ------
-        StorageError
-            If the text is not that of a LightGBM model with such outputs and columns.
-        """
-        outputs = Outputs.from_state(state["outputs"])
-        n_features = int(state["n_features"])
+    def _native(cls, model: object, n_features: int, outputs: Outputs) -> Trees:
         try:
-            text = check_blob(state["model"], cls.kind).decode("ascii")
+            text = check_blob(model, cls.kind).decode("ascii")
         except UnicodeDecodeError as error:
             raise StorageError("lightgbm: the stored model is not text; the file is damaged") from error
         check_model_text(text, n_features, outputs.problem.n_outputs, OBJECTIVES[outputs.problem.kind])
-        view = NativeView.from_state(state["view"])
-        return cls(text, view, outputs, n_features, int(state["rounds"]))
+        return trees_from_text(text, ALL_BITS)
 
 
 def _binned(matrix: npt.NDArray[np.float32], categories: list[int], max_bin: int, like: Any) -> Any:
@@ -364,14 +314,3 @@ def _held_out(booster: Any) -> npt.NDArray[np.float32]:
 
     booster.eval_valid(look)
     return seen[0]
-
-
-def _read(text: str, n_features: int) -> Any:
-    import lightgbm as lgb
-
-    try:
-        booster = lgb.Booster(model_str=text)
-    except lgb.basic.LightGBMError as error:
-        raise StorageError(f"lightgbm: the stored model cannot be read ({error})") from error
-    check_width(booster.num_feature(), n_features, "lightgbm")
-    return booster

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from stackml.features.dense import DenseChoice, DenseView, PreparedDense, prepare_dense
 from stackml.features.inner import Part, inner_holdout
+from stackml.features.shared import SharedViews
 from stackml.foundation.randomness import stream
 from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Rows
 from stackml.learners.boosting import check_parameters, check_width, training_rows
@@ -163,7 +164,11 @@ class FittedLinear(FittedLearner):
 
     def predict(self, table: Table) -> Prediction:
         """Return values or probabilities; each row's is the same in any company, bit for bit."""
-        matrix = self.view.transform(table)
+        return self.predict_shared(SharedViews(table))
+
+    def predict_shared(self, views: SharedViews) -> Prediction:
+        """Return `predict` of the rows being scored."""
+        matrix = self.view.shared(views)
         check_width(len(self.coef), matrix.shape[1], self.kind)
         scores = linear_scores(matrix, self.coef, self.intercept)
         return probabilities(scores, self.link).astype(np.float32)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stackml.features.dense import DenseChoice, DenseView, PreparedDense, prepare_dense
+from stackml.features.shared import SharedViews
 from stackml.foundation.randomness import stream
 from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Rows
 from stackml.learners.boosting import check_parameters, training_rows
@@ -143,7 +144,12 @@ class FittedNeighbors(FittedLearner):
 
     def predict(self, table: Table) -> Prediction:
         """Return the weighted mean outcome of the neighbours, the same in any company of rows."""
-        queries = _in_steps(self.view.transform(table), self.relevance)
+        return self.predict_shared(SharedViews(table))
+
+    def predict_shared(self, views: SharedViews) -> Prediction:
+        """Return `predict` of the rows being scored."""
+        table = views.table
+        queries = _in_steps(self.view.shared(views), self.relevance)
         exact = np.dtype(np.float32 if queries.shape[1] <= _EXACT_COLUMNS else np.float64)
         reference: npt.NDArray[Any] = self.reference.astype(exact)
         squares = (reference * reference).sum(axis=1)

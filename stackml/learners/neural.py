@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stackml.features.dense import DenseChoice, DenseView, PreparedDense, prepare_dense
+from stackml.features.shared import SharedViews
 from stackml.foundation.randomness import stream
 from stackml.learners.adam import Course, Floats, Layers, train_epochs
 from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Rows
@@ -162,7 +163,11 @@ class FittedMLP(FittedLearner):
 
     def predict(self, table: Table) -> Prediction:
         """Return the outputs."""
-        return _outputs(self.view.transform(table), self.layers, self.link, self.centre, self.unit)
+        return self.predict_shared(SharedViews(table))
+
+    def predict_shared(self, views: SharedViews) -> Prediction:
+        """Return `predict` of the rows being scored."""
+        return _outputs(self.view.shared(views), self.layers, self.link, self.centre, self.unit)
 
     def to_state(self) -> State:
         """Return view and weights."""

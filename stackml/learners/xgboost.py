@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
-from typing import Any, ClassVar, Self, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
 from stackml.features.native import NativeView, learn_native_view
-from stackml.foundation.errors import StorageError
-from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Rows
+from stackml.learners.base import Budget, Learner, Rows
 from stackml.learners.boosting import (
     FAMILY,
     Outputs,
@@ -26,8 +24,10 @@ from stackml.learners.boosting import (
     training_rows,
 )
 from stackml.learners.stopping import patience_for
+from stackml.learners.trees.additive import FittedTrees
+from stackml.learners.trees.arrays import ALL_BITS, Trees
+from stackml.learners.trees.from_xgboost import trees_from_ubjson
 from stackml.learners.xgboost_trees import check_model_bytes
-from stackml.storage.state import State
 from stackml.tables.table import Table
 from stackml.tables.target import Target
 
@@ -231,12 +231,13 @@ class TableMatrix:
 
 
 @final
-class FittedXGBoost(FittedLearner):
-    """An XGBoost model, held as its UBJSON bytes.
+class FittedXGBoost(FittedTrees):
+    """An XGBoost model, read into arrays.
 
     Parameters
     ----------
     model : bytes
+        As the library wrote it in UBJSON.
     view : NativeView
     outputs : Outputs
     n_features : int
@@ -248,66 +249,15 @@ class FittedXGBoost(FittedLearner):
     def __init__(
         self, model: bytes, view: NativeView, outputs: Outputs, n_features: int, rounds: int
     ) -> None:
-        self._model = model
-        self._view = view
-        self._outputs = outputs
-        self._n_features = n_features
-        self._rounds = rounds
-        self._booster: Any = None
-
-    @property
-    def rounds(self) -> int:
-        """Rounds kept after early stopping."""
-        return self._rounds
-
-    def predict(self, table: Table) -> Prediction:
-        """Return predictions, float32 of shape (n_rows, n_outputs); see the base class.
-
-        Raises
-        ------
-        StorageError
-            If the table has another number of columns.
-        """
-        matrix = self._view.matrix(table)
-        check_width(self._n_features, matrix.shape[1], self.kind)
-        if table.n_rows == 0:
-            return self._outputs.finish(np.empty(0), 0)
-        return self._outputs.finish(self._built().inplace_predict(matrix), table.n_rows)
-
-    def _built(self) -> Any:
-        if self._booster is None:
-            with _BUILDING:
-                if self._booster is None:
-                    booster = _read(self._model)
-                    # The first call configures the model, which is not safe to do in two threads.
-                    booster.inplace_predict(np.zeros((1, self._n_features), dtype=np.float32))
-                    self._booster = booster
-        return self._booster
-
-    def to_state(self) -> State:
-        """Return the model's bytes and how to read its outputs."""
-        return {
-            "model": self._model,
-            "view": self._view.to_state(),
-            "outputs": self._outputs.to_state(),
-            "n_features": self._n_features,
-            "rounds": self._rounds,
-        }
+        trees = trees_from_ubjson(model)
+        check_width(trees.n_features, n_features, self.kind)
+        super().__init__(trees, view, outputs, rounds)
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """Rebuild the model.
-
-        Raises
-        ------
-        StorageError
-            If the bytes are not those of an XGBoost model with such outputs and columns.
-        """
-        outputs, n_features = Outputs.from_state(state["outputs"]), int(state["n_features"])
-        model, objective = check_blob(state["model"], cls.kind), _OBJECTIVES[outputs.problem.kind]
-        check_model_bytes(model, n_features, outputs.problem.n_outputs, objective)
-        view = NativeView.from_state(state["view"])
-        return cls(model, view, outputs, n_features, int(state["rounds"]))
+    def _native(cls, model: object, n_features: int, outputs: Outputs) -> Trees:
+        found, objective = check_blob(model, cls.kind), _OBJECTIVES[outputs.problem.kind]
+        check_model_bytes(found, n_features, outputs.problem.n_outputs, objective)
+        return trees_from_ubjson(found, ALL_BITS)
 
 
 def _slice(full: Any, outputs: Outputs, target: Target, rows: Rows) -> Any:
@@ -321,13 +271,3 @@ def _slice(full: Any, outputs: Outputs, target: Target, rows: Rows) -> Any:
 def _loss(booster: Any, held: Any, number: int) -> float:
     # "[7]\tstop-logloss:0.17754947631685764"
     return float(booster.eval_set([(held, "stop")], number).rsplit(":", 1)[1])
-
-
-def _read(model: bytes) -> Any:
-    import xgboost as xgb
-
-    try:
-        return xgb.Booster({"nthread": 1, "verbosity": 0}, model_file=bytearray(model))
-    except (xgb.core.XGBoostError, ValueError) as error:
-        first_line = (str(error).splitlines() or [""])[0]
-        raise StorageError(f"xgboost: the stored model cannot be read ({first_line})") from error

@@ -1,7 +1,4 @@
-"""Check the bytes of an XGBoost model before the library's C++ reader sees them.
-
-That reader believes lengths and node numbers; a wrong one ends the process.
-"""
+"""Check the bytes of an XGBoost model, as files of format 1 hold them, before they are read."""
 
 from __future__ import annotations
 

@@ -15,11 +15,12 @@ from stackml.decision.catalog import restore_calibrator
 from stackml.foundation.errors import MissingExtraError, StorageError
 from stackml.learners.base import OutputKind
 from stackml.learners.catalog import restore_learner
+from stackml.stack.bagging import Mean
 from stackml.stack.fitted import FittedStack, Layer, Member
 from stackml.stack.labels import labels_from_state, labels_to_state
 from stackml.stack.proving import prove
 from stackml.storage.archive import read_archive, write_archive
-from stackml.storage.fields import refuse
+from stackml.storage.fields import one_of, refuse
 from stackml.storage.state import State
 from stackml.tables.encoding import MISSING
 from stackml.tables.schema import Schema
@@ -202,6 +203,7 @@ def _member_to_state(member: Member) -> State:
         "kind": member.kind,
         "output_kind": member.output_kind,
         "width": member.width,
+        "mean": member.mean,
         "models": [model.to_state() for model in member.models],
     }
 
@@ -215,7 +217,8 @@ def _member_from_state(state: Mapping[str, Any], trusted: Sequence[str]) -> Memb
     models = tuple(restore_learner(state["kind"], model, trusted=tuple(trusted)) for model in state["models"])
     if not models:
         raise StorageError(f"learner '{name}' has no models in the file")
-    return Member(name, cast(OutputKind, state["output_kind"]), width, models)
+    mean = one_of(state["mean"], get_args(Mean), f"learner '{name}': mean")
+    return Member(name, cast(OutputKind, state["output_kind"]), width, models, mean)
 
 
 def library_versions() -> dict[str, str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,49 +12,12 @@ import numpy.typing as npt
 
 from stackml.combiners.base import FittedCombiner, MetaFeatures
 from stackml.decision.base import FittedCalibrator
-from stackml.foundation.threads import one_thread_each
-from stackml.learners.base import FittedLearner, OutputKind, Prediction
+from stackml.stack.bagging import Member, Together
 from stackml.tables.schema import Column, Schema
 from stackml.tables.table import Table
 from stackml.tables.target import Problem
 
-
-@dataclass(frozen=True, eq=False)
-class Member:
-    """One learner of a stack: its models predict together by their mean.
-
-    Attributes
-    ----------
-    name : str
-    output_kind : {"probability", "value", "score"}
-    width : int
-        Columns of its prediction.
-    models : tuple of FittedLearner
-    """
-
-    name: str
-    output_kind: OutputKind
-    width: int
-    models: tuple[FittedLearner, ...]
-
-    @property
-    def kind(self) -> str:
-        """Catalog name of the fitted type."""
-        return self.models[0].kind
-
-    def predict(self, table: Table) -> Prediction:
-        """Return the mean of the models' predictions, float32 of shape (n_rows, width)."""
-        return mean_of([model.predict(table) for model in self.models])
-
-
-def mean_of(predictions: Sequence[Prediction]) -> Prediction:
-    """Return the mean, summed in float64."""
-    if len(predictions) == 1:
-        return predictions[0]
-    total = predictions[0].astype(np.float64)
-    for prediction in predictions[1:]:
-        total += prediction
-    return (total / len(predictions)).astype(np.float32)
+__all__ = ["FittedStack", "Layer", "Member", "with_proposals"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,30 +30,24 @@ class Layer:
         self, table: Table, problem: Problem, needed: Sequence[str] | None = None, n_jobs: int = 1
     ) -> MetaFeatures:
         """Return the predictions of the needed members side by side."""
-        members = [m for m in self.members if needed is None or m.name in needed]
-        calls = [(model, table) for member in members for model in member.models]
-        with one_thread_each():
-            if n_jobs > 1 and len(calls) > 1 and table.n_rows > 2000:
-                with ThreadPoolExecutor(n_jobs) as pool:
-                    found = list(pool.map(_call, calls))
-            else:
-                found = [_call(call) for call in calls]
-        columns, at = [], 0
-        for member in members:
-            columns.append(mean_of(found[at : at + len(member.models)]))
-            at += len(member.models)
+        members = tuple(m for m in self.members if needed is None or m.name in needed)
         return MetaFeatures(
-            np.concatenate(columns, axis=1),
+            np.concatenate(self._together(members).predict(table, n_jobs), axis=1),
             tuple(m.name for m in members),
             tuple(m.width for m in members),
             tuple(m.output_kind for m in members),
             problem,
         )
 
+    def _together(self, members: tuple[Member, ...]) -> Together:
+        names = tuple(m.name for m in members)
+        if names not in self._made:
+            self._made[names] = Together(members)
+        return self._made[names]
 
-def _call(call: tuple[FittedLearner, Table]) -> Prediction:
-    model, table = call
-    return model.predict(table)
+    @cached_property
+    def _made(self) -> dict[tuple[str, ...], Together]:
+        return {}
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from stackml.foundation.errors import StorageError
 from stackml.storage.state import State
@@ -26,11 +26,28 @@ from stackml.storage.state import State
 if TYPE_CHECKING:
     from stackml.storage.manifest import Manifest
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 Upgrade: TypeAlias = "Callable[[Manifest, State], State]"
 
-UPGRADES: Mapping[int, Upgrade] = MappingProxyType({})
+
+def from_1(manifest: Manifest, state: State) -> State:
+    """Say what the mean of a learner's models was taken of: their predictions, in every case.
+
+    Format 2 also stores boosters as arrays under ``"trees"``; the libraries' own text and bytes
+    under ``"model"`` go on meaning what they meant.
+    """
+    if manifest.kind != "stack":
+        return state
+    layers: Any = state.get("layers")
+    for layer in layers if isinstance(layers, list) else []:
+        for member in layer if isinstance(layer, list) else []:
+            if isinstance(member, dict):
+                member["mean"] = "prediction"
+    return state
+
+
+UPGRADES: Mapping[int, Upgrade] = MappingProxyType({1: from_1})
 
 
 def upgrade(manifest: Manifest, state: State) -> State:
