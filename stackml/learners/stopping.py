@@ -4,7 +4,7 @@ A round may be kept for its metric only where its loss is close to the best one:
 best round gained over knowing nothing. So a ranking is never bought with probabilities that mean nothing.
 The metric of few positives is noise; below `LEAST_POSITIVES` the loss decides alone.
 
-Measured on ten tables of two classes and two boosters, this gained nothing beyond noise on average (see
+Measured on nine tables of two classes and two boosters, this gained nothing beyond noise on average (see
 ``experiments/0003-stopping-on-a-metric``), so learners do it only where asked by ``follow_metric=True``.
 """
 
