@@ -24,7 +24,7 @@ SMALLER = {
     "compact": {},
     "compact with fold models": {"refit": False},
 }
-TAUGHT = {"distilled": {}, "distilled without inventing": {"invented": 0}}
+TAUGHT = {"distilled": {"invented": 4}, "distilled without inventing": {"invented": 0}}
 
 
 def megabytes(stack):

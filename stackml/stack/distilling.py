@@ -62,7 +62,8 @@ class Lesson:
     honest : bool
         Whether they are out of fold, of rows the teacher was fitted on.
     invented : float, optional
-        Rows to invent for each real one; by default 4, or fewer where that makes above 60,000.
+        Rows to invent for each real one; by default 4, or fewer where that makes above 60,000,
+        and none for three or more classes, whose rounds are dear already.
     target : Target, optional
         With groups and time, which the rows kept aside honour. Its values are not read.
     metric : str
@@ -181,8 +182,12 @@ def _widened(
     teacher: FittedStack, lesson: Lesson, rows: Rows, n_jobs: int, seed: int
 ) -> tuple[Table, FloatArray]:
     """Return the table with rows invented from the given ones below it, and what is taught of all."""
-    asked = _MOST_INVENTED * len(rows) if lesson.invented is None else round(lesson.invented * len(rows))
-    n_invented = min(asked, max(0, _ENOUGH - len(rows))) if lesson.invented is None else asked
+    if lesson.invented is not None:
+        n_invented = round(lesson.invented * len(rows))
+    elif teacher.problem.kind == "multiclass":
+        n_invented = 0
+    else:
+        n_invented = min(_MOST_INVENTED * len(rows), max(0, _ENOUGH - len(rows)))
     if not n_invented:
         return lesson.table, lesson.taught
     real = lesson.table

@@ -357,7 +357,7 @@ class BaseStack(TransformerMixin, BaseEstimator):
         learner : str or Learner, default="lightgbm" in large steps
         invented : float, optional
             Rows to invent for each real one, by mixing columns of two; the stack is asked about
-            them too. By default 4, or fewer where that makes above 60,000 rows.
+            them too. By default 4, up to 60,000 rows in all, and 0 for three or more classes.
 
         Raises
         ------

@@ -157,7 +157,7 @@ def test_invented_rows_are_put_together_from_real_ones():
     assert 0.3 < (made.numbers[:, 0] % 10 != made.codes[:, 0]).mean() < 0.6, "columns are mixed"
 
 
-def test_rows_to_invent_can_be_stated(rows, binary):
+def test_rows_to_invent_can_be_stated(rows, binary, three):
     stack = StackClassifier(["logistic"], folds=2, n_jobs=1).fit(rows, binary)
 
     def done(**given):
@@ -166,6 +166,8 @@ def test_rows_to_invent_can_be_stated(rows, binary):
     n_taught = 150 - done()["held_out"]
     assert done()["invented"] == 4 * n_taught
     assert done(invented=0)["invented"] == 0
+    more = StackClassifier(["logistic"], folds=2, n_jobs=1).fit(rows, three).distill(rows, learner="logistic")
+    assert more.fitted_.card["distilled"]["invented"] == 0
     assert done(invented=0.5)["invented"] == round(0.5 * n_taught)
     for wrong in (-1, "many", True, float("nan")):
         with pytest.raises(ParameterError, match=r"invented=.* must be rows to invent for each real one"):
