@@ -17,6 +17,7 @@ from stackml.foundation.errors import StorageError
 from stackml.storage import archive as archive_module
 from stackml.storage.archive import read_archive, write_archive
 from stackml.storage.manifest import Limits, read_manifest
+from stackml.storage.upgrades import FORMAT_VERSION
 
 DTYPES = ["bool", "i1", "<i8", ">i4", "u8", "f2", "<f4", "<f8", ">f8", "c16", "<U5", "S3", "M8[ns]"]
 
@@ -141,7 +142,7 @@ def test_the_manifest_carries_the_callers_entries(tmp_path: Path) -> None:
     write_archive(tmp_path / "a", kind="oof-task", state={"x": b"1"}, manifest=entries)
     manifest = read_manifest(tmp_path / "a", kind="oof-task")
     assert manifest.entries == entries
-    assert (manifest.kind, manifest.format_version) == ("oof-task", 1)
+    assert (manifest.kind, manifest.format_version) == ("oof-task", FORMAT_VERSION)
     assert manifest.members["blobs/0001.bin"].size == 1
 
 
