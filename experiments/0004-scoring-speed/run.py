@@ -108,7 +108,9 @@ def compare(base, name, folder):
         )
         for side, root in (("old", base), ("new", here))
     }
-    load, size, n_rows = zip(*(map(float, s.stdout.readline().split()) for s in servers.values()), strict=True)
+    load, size, n_rows = zip(
+        *(map(float, s.stdout.readline().split()) for s in servers.values()), strict=True
+    )
     best = {}
     for _ in range(TURNS):
         for side, server in servers.items():

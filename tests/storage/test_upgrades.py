@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from stackml.foundation.errors import StorageError
 from stackml.storage import upgrades
 from stackml.storage.manifest import Manifest
+from stackml.storage.state import State
 
 
 def test_the_present_format_passes_untouched() -> None:
@@ -23,8 +26,20 @@ def test_each_step_runs_once_and_in_order(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_missing_step_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upgrades, "FORMAT_VERSION", 2)
+    monkeypatch.setattr(upgrades, "UPGRADES", {})
     with pytest.raises(
         StorageError, match="format 1 can no longer be read; load and save it again with an older"
     ):
         upgrades.upgrade(Manifest("stack", 1, {}, {}), {})
+
+
+def test_format_1_averages_predictions() -> None:
+    state: State = {"layers": [[{"name": "lightgbm"}, {"name": "mlp"}]]}
+    found = upgrades.upgrade(Manifest("stack", 1, {}, {}), state)
+    layers: Any = found["layers"]
+    assert [member["mean"] for member in layers[0]] == ["prediction", "prediction"]
+
+
+def test_odd_layers_of_format_1_are_left_to_who_reads_them() -> None:
+    state: State = {"layers": {"a": 1}}
+    assert upgrades.upgrade(Manifest("stack", 1, {}, {}), state) == {"layers": {"a": 1}}
