@@ -12,13 +12,13 @@ from stackml.learners.base import Learner, Rows
 from stackml.oof.admission import LEAST_SHARE, TRIAL_FOLDS, Tried, share_in_ensemble
 from stackml.oof.budget import Spending
 from stackml.oof.fitting import FitOutcome
-from stackml.oof.pacing import Pace, Prices, pace, paced_task
+from stackml.oof.pacing import MOST_OF_LEFT, Pace, Prices, pace, paced_task
 from stackml.oof.plan import OUT_OF_BAG, FitTask, Job
 
 PROBED_ABOVE = 0.05  # of what is left: a cheaper learner is begun without a probe
 MAY_BE_CUT = 0.35  # of the usual work: a learner that stops early may need no more
-EVEN_PARTS = 2.0
-SLACK = 2.0  # times what a fit is expected to take, before the clock ends it
+CHEAP = 0.03  # of the budget
+SLACK = 1.3  # times what a fit is expected to take, before the clock ends it
 
 
 @dataclass(eq=False)
@@ -38,6 +38,8 @@ class Candidate:
         Folds whose fits were started.
     running : int
     outcomes : dict of fold to FitOutcome
+    allotted : float
+        Core-seconds it may take where its fits turn out longer than expected.
     message : str
         Why it was skipped or failed.
     """
@@ -45,6 +47,7 @@ class Candidate:
     name: str
     learner: Learner
     tasks: tuple[FitTask, ...]
+    allotted: float = 0.0
     status: str = "waiting"
     ready: deque[FitTask] = field(default_factory=deque)
     started: set[int] = field(default_factory=set)
@@ -61,6 +64,25 @@ class Candidate:
     def remaining(self) -> tuple[FitTask, ...]:
         """Tasks without an outcome."""
         return tuple(task for task in self.tasks if task.fold not in self.outcomes)
+
+
+Planned = tuple[str, Learner, tuple[FitTask, ...]]
+
+
+def cheap_first(candidates: Sequence[Planned], spending: Spending, may_skip: bool) -> list[Planned]:
+    """Return the learners with those that cost next to nothing of a limit before the others.
+
+    Whatever becomes of the dear ones, there is then an ensemble; and where a round of boosting is
+    dear, as with many classes, it is one.
+    """
+    if not (may_skip and spending.is_limited):
+        return list(candidates)
+    budget = spending.left
+
+    def is_dear(planned: Planned) -> bool:
+        return sum(task.cost for task in planned[2]) > CHEAP * budget
+
+    return sorted(candidates, key=is_dear)
 
 
 class Board:
@@ -85,7 +107,7 @@ class Board:
 
     def __init__(
         self,
-        candidates: Sequence[tuple[str, Learner, tuple[FitTask, ...]]],
+        candidates: Sequence[Planned],
         job: Job,
         spending: Spending,
         prices: Prices,
@@ -93,7 +115,7 @@ class Board:
         may_skip: bool = True,
         may_leave: bool = False,
     ) -> None:
-        self.candidates = [Candidate(*given) for given in candidates]
+        self.candidates = [Candidate(*given) for given in cheap_first(candidates, spending, may_skip)]
         self.by_name = {c.name: c for c in self.candidates}
         self.job = job
         self.spending = spending
@@ -187,12 +209,10 @@ class Board:
         if left is None or not self.spending.is_timed:
             return None
         candidate = self.by_name[task.name]
-        n_jobs = self.spending.n_jobs
-        turns = max(1, -(-(len(candidate.ready) + candidate.running) // n_jobs))
-        others = sum(1 for c in self.candidates if not c.is_settled)
-        part = min(1.0, EVEN_PARTS / max(1, others))
+        unfinished = len(candidate.remaining)
+        turns = max(1, -(-unfinished // self.spending.n_jobs))
         expected = SLACK * self._price(candidate) * task.cost
-        return max(0.0, min(left / turns, max(expected, left * part / turns)))
+        return max(0.0, min(left / turns, max(expected, candidate.allotted / len(candidate.tasks))))
 
     def _price(self, candidate: Candidate) -> float:
         return 1.0 if self.spending.work is not None else self.prices.of(candidate.learner)
@@ -214,6 +234,7 @@ class Board:
         if found is None:
             return
         self._first = candidate if must else self._first
+        candidate.allotted = MOST_OF_LEFT * max(0.0, self.spending.left)
         candidate.learner = found.learner
         candidate.tasks = tuple(paced_task(task, found, self.job) for task in candidate.tasks)
         self.spending.promise(candidate.name, found.expected)

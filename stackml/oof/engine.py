@@ -81,7 +81,7 @@ class Engine:
         planned = [(name, learner, plan_learner(name, learner, job)) for name, learner in learners]
         board = Board(planned, job, self.spending, self.prices)
         self._run_tasks(board, job)
-        runs = [_gathered(candidate, job) for candidate in board.candidates]
+        runs = [_gathered(board.by_name[name], job) for name, _ in learners]
         if not any(run.fitted for run in runs):
             reasons = "; ".join(f"{run.name}: {run.message}" for run in runs)
             raise FitError(f"no learner could be fitted: {reasons}")

@@ -107,14 +107,14 @@ def test_a_limit_of_work_decides_alike_however_many_fits_run_at_once(n_jobs):
         ("noise", priced(noise=3.0, price=5.0)),
         ("fine", priced(noise=0.2, price=4.0)),
         ("large", priced(price=40.0)),
-        ("small", priced(price=0.1)),
+        ("small", priced(noise=0.3, price=0.1)),
         ("late", priced(price=40.0)),
     ]
     result = Engine(n_jobs=n_jobs, work=70.0).run(learners, job())
     found = {run.name: (run.status, run.learner.trees) for run in result.runs}
     assert found == {
         "good": ("fitted", 100),
-        "noise": ("skipped", 80),
+        "noise": ("skipped", 79),
         "fine": ("fitted", 60),
         "large": ("skipped", 100),
         "small": ("fitted", 100),
@@ -219,3 +219,12 @@ def test_the_share_of_a_learner_is_what_it_adds_to_those_before_it():
     assert share_in_ensemble(says("noise", 5.0), [good], target, rows) < 0.01
     assert share_in_ensemble(says("score", 5.0, "score"), [good], target, rows) == 1.0
     assert share_in_ensemble(good, [], target, rows) == 1.0
+
+
+def test_what_costs_next_to_nothing_of_a_limit_is_fitted_before_the_rest():
+    learners = [("dear", priced(noise=0.2, price=10.0)), ("cheap", priced(noise=0.3, price=0.1))]
+    told = []
+    result = Engine(work=20.0, listener=told.append).run(learners, job())
+    done = [event.message for event in told if event.kind == "task_done"]
+    assert done[:5] == [f"cheap, fold {fold}" for fold in range(1, 6)]
+    assert [run.name for run in result.runs] == ["dear", "cheap"]
