@@ -11,7 +11,7 @@ import numpy as np
 
 from stackml.combiners.base import Combiner, Context, FittedCombiner, MetaFeatures
 from stackml.combiners.boosted import BoostedCombiner
-from stackml.combiners.comparing import LEAST_FOLDS, lags, row_losses, score_gaps
+from stackml.combiners.comparing import LEAST_FOLDS, ROUNDING, lags, row_losses, score_gaps
 from stackml.combiners.greedy import GreedyCombiner
 from stackml.combiners.inputs import FloatArray, checked, weight_of
 from stackml.combiners.logistic import LogisticCombiner
@@ -103,13 +103,13 @@ class Choice:
         return {"chosen": self.chosen, "metric": self.metric, "rows": list(table)}
 
 
-_NOTICEABLE = 1 / 3  # of a standard error: what a single learner may be worse and still be preferred
+_NEAR = 1 / 4  # of a standard error: what a simpler combination may be worse and still be preferred
 
 
 @final
 @dataclass(frozen=True)
 class AutoCombiner(Combiner):
-    """Fits the simplest candidate within one standard error of the best; see `choose_combiner`.
+    """Fits the simplest candidate within a quarter of a standard error of the best; see `choose_combiner`.
 
     Attributes
     ----------
@@ -150,13 +150,13 @@ def choose_combiner(
 
     Every candidate is fitted and scored along the context's folds, on rows it did not see (where
     folds follow time: fitted on earlier folds alone). The best mean score is found; the simplest
-    candidate whose paired difference to it is within one standard error is taken. Where fewer than
-    five folds can be scored, their spread alone would let a plain mean pass too easily, and the
-    loss over rows must not be higher by more than one standard error either. Picking a single
-    learner is not simple in this sense: the pick varies most from sample to sample. It is cheap,
-    though, so it is taken where no combination scored noticeably better: by more than a third of a
-    standard error. Differences are those of the folds' scores, or of the rows' losses where fewer
-    than three folds can be scored.
+    candidate whose paired difference to it is within a quarter of its standard error is taken: a
+    whole one was measured to let too much pass (docs/decisions/0008). Where fewer than five folds
+    can be scored, their spread says little, and the loss over rows must not be higher by more than
+    one standard error either. Picking a single learner is not simple in this sense: the pick
+    varies most from sample to sample. It is taken where no combination scored better at all.
+    Differences are those of the folds' scores, or of the rows' losses where fewer than three folds
+    can be scored.
 
     Parameters
     ----------
@@ -168,8 +168,8 @@ def choose_combiner(
         Of the same rows.
     context : Context
     deadline : float, optional
-        Moment of `time.perf_counter`, in seconds, after which no further candidate is begun.
-        Candidates are tried in order of complexity; one is always tried.
+        Moment of `time.perf_counter`, in seconds, by which the choice should be made: a candidate
+        that is expected to need longer is not begun. One is always tried, convex weights first.
 
     Returns
     -------
@@ -191,8 +191,11 @@ def choose_combiner(
     trials = [_Trial(c, np.full((meta.n_rows, meta.problem.n_outputs), np.nan)) for c in candidates]
     splits = list(nested_splits(target, context))
     began = False
-    for trial in sorted(trials, key=lambda t: t.combiner.complexity):
-        if began and deadline is not None and perf_counter() >= deadline:
+    for trial in sorted(
+        trials, key=lambda t: (not isinstance(t.combiner, SimplexCombiner), t.combiner.complexity)
+    ):
+        needed = trial.combiner.cost(meta.n_rows, len(meta.learners), meta.problem.n_outputs)
+        if began and deadline is not None and perf_counter() + needed >= deadline:
             trial.failure = _NO_TIME
             continue
         _try(trial, splits, meta, target, context)
@@ -261,14 +264,13 @@ def _nested_choice(trials: list[_Trial], chosen: _Trial, splits: list[Split]) ->
 
 
 def _preference(trial: _Trial) -> tuple[bool, bool, int, float]:
-    margin = _NOTICEABLE * trial.standard_error + 1e-12
-    unbeaten = isinstance(trial.combiner, SingleCombiner) and trial.difference <= margin
+    unbeaten = isinstance(trial.combiner, SingleCombiner) and trial.difference <= ROUNDING
     return (not unbeaten, not _within(trial), trial.combiner.complexity, _nan_last(trial.difference))
 
 
 def _within(trial: _Trial) -> bool:
     # Rounding alone may not part candidates that are the same.
-    near = bool(trial.difference <= trial.standard_error + 1e-12) or np.isnan(trial.difference)
+    near = bool(trial.difference <= _NEAR * trial.standard_error + ROUNDING) or np.isnan(trial.difference)
     return near and not trial.loses
 
 
@@ -311,9 +313,9 @@ def _reason(trial: _Trial, row: ChoiceRow, n_candidates: int) -> str:
     if np.isnan(row.difference):
         return "could not be compared: too few rows or folds"
     if row.chosen:
-        return "best" if row.difference <= 0 else "simplest within one standard error of the best"
+        return "best" if row.difference <= 0 else "simplest within a quarter of a standard error of the best"
     if _within(trial):
-        return "within one standard error of the best, but not simpler than the one chosen"
-    if trial.loses and row.difference <= row.standard_error:
+        return "within a quarter of a standard error of the best, but not simpler than the one chosen"
+    if trial.loses and row.difference <= _NEAR * row.standard_error:
         return "a higher loss than the best by more than one standard error over rows"
-    return "worse than the best by more than one standard error"
+    return "worse than the best by more than a quarter of a standard error"

@@ -70,6 +70,10 @@ class BoostedCombiner(Combiner):
         if not 0 < self.rate <= 1:
             raise ParameterError(f"combiner 'boosted': rate={self.rate} must lie above 0 and at most 1")
 
+    def cost(self, n_rows: int, n_learners: int, n_outputs: int) -> float:
+        """Return about the seconds of one core that judging it takes: a tree an output and round."""
+        return float(1e-5 * n_rows * n_outputs * (n_learners * n_outputs) ** 0.5)
+
     def fit(self, meta: MetaFeatures, target: Target, context: Context) -> FittedBoosted:
         """Return the weighted mean with as many trees as help on folds held out."""
         meta, target = checked(meta, target)

@@ -84,7 +84,19 @@ _ENTRIES = (
         LightGBMLearner(num_leaves=127, learning_rate=0.03, feature_fraction=0.7, min_child_samples=10),
         "LightGBM with large trees and small steps",
     ),
+    Entry(
+        "lightgbm_noisy",
+        LightGBMLearner(
+            extra_trees=True, num_leaves=40, learning_rate=0.03, feature_fraction=0.45, min_child_samples=10
+        ),
+        "LightGBM with random thresholds on half of the columns",
+    ),
     Entry("xgboost", XGBoostLearner(), "Gradient boosting by XGBoost, native categories"),
+    Entry(
+        "xgboost_shallow",
+        XGBoostLearner(max_depth=4, colsample_bytree=0.5, subsample=0.8),
+        "XGBoost with shallow trees, each on half of the columns",
+    ),
     Entry(
         "catboost",
         CatBoostLearner(),
@@ -112,22 +124,34 @@ LEARNERS: Mapping[str, Entry] = MappingProxyType({entry.name: entry for entry in
 
 PRESETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "fast": ("lightgbm", "extra_trees", "logistic", "ridge"),
-        "balanced": ("lightgbm", "xgboost", "lightgbm_extra", "extra_trees", "logistic", "ridge", "mlp"),
-        "best": (
+        "fast": ("xgboost_shallow", "lightgbm", "logistic", "ridge", "extra_trees"),
+        "balanced": (
+            "xgboost_shallow",
             "lightgbm",
-            "lightgbm_large",
-            "lightgbm_extra",
-            "xgboost",
-            "catboost",
-            "random_forest",
-            "extra_trees",
             "logistic",
             "ridge",
-            "neighbors",
+            "extra_trees",
+            "lightgbm_extra",
+            "realmlp",
+        ),
+        "best": (
+            "xgboost_shallow",
+            "lightgbm",
+            "logistic",
+            "ridge",
+            "catboost",
+            "extra_trees",
+            "lightgbm_extra",
+            "realmlp",
+            "xgboost",
+            "tabm",
+            "lightgbm_large",
             "mlp",
-            "isolation_forest",
+            "lightgbm_noisy",
+            "random_forest",
+            "neighbors",
             "hbos",
+            "isolation_forest",
         ),
     }
 )

@@ -17,7 +17,8 @@ from stackml.oof.plan import OUT_OF_BAG, FitTask, Job
 
 PROBED_ABOVE = 0.05  # of what is left: a cheaper learner is begun without a probe
 MAY_BE_CUT = 0.35  # of the usual work: a learner that stops early may need no more
-CHEAP = 0.03  # of the budget
+CHEAP, DEAR = 0.1, 0.3  # of the budget
+NOT_ROUNDS = 0.9  # of a fit's time is spent on what the clock can end
 SLACK = 1.3  # times what a fit is expected to take, before the clock ends it
 
 
@@ -70,19 +71,20 @@ Planned = tuple[str, Learner, tuple[FitTask, ...]]
 
 
 def cheap_first(candidates: Sequence[Planned], spending: Spending, may_skip: bool) -> list[Planned]:
-    """Return the learners with those that cost next to nothing of a limit before the others.
+    """Return the learners that cost little of a limit before the others, and the dearest last.
 
-    Whatever becomes of the dear ones, there is then an ensemble; and where a round of boosting is
-    dear, as with many classes, it is one.
+    Whatever becomes of the dear ones, there is then an ensemble. Where a round of boosting is dear,
+    as with many classes, that comes first which is not.
     """
     if not (may_skip and spending.is_limited):
         return list(candidates)
     budget = spending.left
 
-    def is_dear(planned: Planned) -> bool:
-        return sum(task.cost for task in planned[2]) > CHEAP * budget
+    def dearness(planned: Planned) -> int:
+        cost = sum(task.cost for task in planned[2])
+        return (cost > CHEAP * budget) + (cost > DEAR * budget)
 
-    return sorted(candidates, key=is_dear)
+    return sorted(candidates, key=dearness)
 
 
 class Board:
@@ -212,7 +214,8 @@ class Board:
         unfinished = len(candidate.remaining)
         turns = max(1, -(-unfinished // self.spending.n_jobs))
         expected = SLACK * self._price(candidate) * task.cost
-        return max(0.0, min(left / turns, max(expected, candidate.allotted / len(candidate.tasks))))
+        seconds = min(left / turns, max(expected, candidate.allotted / len(candidate.tasks)))
+        return NOT_ROUNDS * max(0.0, seconds)
 
     def _price(self, candidate: Candidate) -> float:
         return 1.0 if self.spending.work is not None else self.prices.of(candidate.learner)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from time import perf_counter
 
-RESERVE = 0.05  # of the limit, for combiner, calibration and assembly
+RESERVE = 0.04  # of the limit, for calibration and assembly
 LEAST_RESERVE = 0.5
+LAST_RESERVE = 0.015  # of the limit, after the combiner was chosen
+MOST_FOR_COMBINING = 0.12  # of the limit
 
 
 class Clock:
@@ -24,6 +26,11 @@ class Clock:
         self.started = perf_counter() if started is None else started
         self._portion = 1.0
         self._aside = 0.0
+        self._combining = 0.0
+
+    def expect_combining(self, seconds: float) -> None:
+        """Keep back what the choice of a combiner is expected to take, but no more than an eighth."""
+        self._combining = 0.0 if self.limit is None else min(seconds, MOST_FOR_COMBINING * self.limit)
 
     def set_aside(self, seconds: float) -> None:
         """Keep seconds back for what must follow the fits of folds; 0 gives them free."""
@@ -38,7 +45,7 @@ class Clock:
         """The moment, as `perf_counter` counts, when a choice of combiner should be made."""
         if self.limit is None:
             return None
-        return self.started + (1 - RESERVE / 3) * self.limit - self._aside
+        return self.started + (1 - LAST_RESERVE) * self.limit - self._aside
 
     @property
     def elapsed(self) -> float:
@@ -51,7 +58,7 @@ class Clock:
         if self.limit is None:
             return None
         reserve = max(self.limit * RESERVE, min(LEAST_RESERVE, self.limit / 4))
-        return self.limit * self._portion - reserve - self._aside - self.elapsed
+        return self.limit * self._portion - reserve - self._combining - self._aside - self.elapsed
 
 
 class Spending:

@@ -144,6 +144,7 @@ def build(
     if past_table is not None and not folds.exchangeable:
         fold_tables = {number: past_table(fold.train) for number, fold in enumerate(folds.folds)}
     sources = Sources(table, target, folds, fold_tables)
+    engine.clock.expect_combining(combining_seconds(recipe, target))
     results = fit_layers(sources, recipe, engine)
     if may_repeat(recipe, folds):
         results = (repeated(results[0], sources, classes, recipe, engine),)
@@ -203,6 +204,13 @@ def fit_layers(sources: Sources, recipe: Recipe, engine: Engine) -> tuple[OofRes
         job = layer_job(sources, results, recipe)
         results.append(engine.run(recipe.learners_of(number), job, portion=number / recipe.layers))
     return tuple(results)
+
+
+def combining_seconds(recipe: Recipe, target: Target) -> float:
+    """Return about the seconds that the choice of a combiner will take."""
+    candidates = default_candidates() if recipe.combiner is None else (recipe.combiner,)
+    size = target.n_rows, len(recipe.learners), target.problem.n_outputs
+    return sum(candidate.cost(*size) for candidate in candidates)
 
 
 def may_repeat(recipe: Recipe, folds: Folds) -> bool:

@@ -114,8 +114,8 @@ def test_a_limit_of_work_decides_alike_however_many_fits_run_at_once(n_jobs):
     found = {run.name: (run.status, run.learner.trees) for run in result.runs}
     assert found == {
         "good": ("fitted", 100),
-        "noise": ("skipped", 79),
-        "fine": ("fitted", 60),
+        "noise": ("skipped", 48),
+        "fine": ("fitted", 99),
         "large": ("skipped", 100),
         "small": ("fitted", 100),
         "late": ("skipped", 100),
