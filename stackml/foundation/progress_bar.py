@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from stackml.foundation.progress import Event, Listener
+from stackml.foundation.progress import Event, Listener, silent
 
 
 @contextmanager
@@ -31,3 +31,15 @@ def progress_bar() -> Iterator[Listener]:
             progress.update(bar, description=event.message[:36], completed=event.done, total=total)
 
         yield listen
+
+
+@contextmanager
+def listening(verbose: int | Listener) -> Iterator[Listener]:
+    """Give the listener that `verbose` asks for: itself, a bar on the terminal, or one that says nothing."""
+    if callable(verbose):
+        yield verbose
+    elif verbose:
+        with progress_bar() as listener:
+            yield listener
+    else:
+        yield silent

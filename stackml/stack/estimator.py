@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -17,8 +16,8 @@ from sklearn.utils.validation import check_is_fitted
 from stackml.combiners.catalog import make_combiner
 from stackml.explain.explanation import Explanation
 from stackml.foundation.errors import DataError, ParameterError
-from stackml.foundation.progress import Listener, silent
-from stackml.foundation.progress_bar import progress_bar
+from stackml.foundation.progress import Listener
+from stackml.foundation.progress_bar import listening
 from stackml.learners.catalog import resolve_learners
 from stackml.metrics.catalog import default_metric, get_metric
 from stackml.oof.budget import Clock
@@ -161,7 +160,7 @@ class BaseStack(TransformerMixin, BaseEstimator):
         recipe = self._recipe(encoded.problem)
         target = assemble_target(encoded, len(frame), beside["group"], beside["time"], beside["weight"])
         table = Table.learn(frame, overrides)
-        with self._listener() as listener:
+        with listening(self.verbose) as listener:
             engine = self._engine(listener, started)
             built = build(
                 table,
@@ -286,7 +285,7 @@ class BaseStack(TransformerMixin, BaseEstimator):
         built = self._changeable("add_learner")
         spec = (name, learner) if name is not None else learner
         (found,) = resolve_learners([spec], built.target.problem)
-        with self._listener() as listener:
+        with listening(self.verbose) as listener:
             self._take(with_learner(built, self._classes.tolist(), found, self._engine(listener)))
         return self
 
@@ -299,7 +298,7 @@ class BaseStack(TransformerMixin, BaseEstimator):
             If there is no such learner, it is the last one, or the stack was loaded from a file.
         """
         built = self._changeable("drop_learner")
-        with self._listener() as listener:
+        with listening(self.verbose) as listener:
             self._take(without_learner(built, self._classes.tolist(), name, self._engine(listener)))
         return self
 
@@ -334,7 +333,7 @@ class BaseStack(TransformerMixin, BaseEstimator):
         if not (smallest or refit):
             self.fitted_, self._built = self.fitted_.compacted(), None
             return self
-        with self._listener() as listener:
+        with listening(self.verbose) as listener:
             engine = self._engine(listener)
             built, record = compact(
                 self._built, self._classes.tolist(), engine, smallest=smallest, refit=refit
@@ -369,7 +368,7 @@ class BaseStack(TransformerMixin, BaseEstimator):
         rows = self._table_digest if self._built is None else self._built.sources.table.digest
         honest = self.oof_ if rows == table.digest else None
         lesson = lesson_of(self.fitted_, table, honest, self._built, invented, checked_jobs(self.n_jobs))
-        with self._listener() as listener:
+        with listening(self.verbose) as listener:
             engine, seed = self._engine(listener), checked_seed(self.random_state)
             student = distil(self.fitted_, lesson, found, engine, seed)
         made = type(self)([(NAME, found)], "single", calibration="none", n_jobs=self.n_jobs)
@@ -417,16 +416,6 @@ class BaseStack(TransformerMixin, BaseEstimator):
         return Engine(
             checked_jobs(self.n_jobs), clock, cache, listener, None if self.plan is not None else work
         )
-
-    @contextmanager
-    def _listener(self) -> Iterator[Listener]:
-        if callable(self.verbose):
-            yield self.verbose
-        elif self.verbose:
-            with progress_bar() as listener:
-                yield listener
-        else:
-            yield silent
 
     def _take(self, built: Built) -> None:
         self._built = built
