@@ -20,10 +20,16 @@ from stackml.oof.plan import Job, plan_learner
 from stackml.oof.result import LearnerRun, OofResult
 from stackml.tables.target import Target
 
-MOST_REPEATS = 3  # rounds of cross-validation in all
+MOST_REPEATS, MOST_OF_FEW_ROWS = 3, 8  # rounds of cross-validation in all
+FEW_ROWS = 20_000  # scored over all rounds: so many rounds are worth it on few rows
 LEAST_SHARE = 0.02  # of the ensemble
 MOST_ROWS = 20_000
 SAFETY = 1.15  # a fit may take longer than it did
+
+
+def most_repeats(n_rows: int) -> int:
+    """Return the most rounds of cross-validation in all: 3, and up to 8 on few rows."""
+    return int(np.clip(FEW_ROWS // max(1, n_rows), MOST_REPEATS, MOST_OF_FEW_ROWS))
 
 
 def worth_repeating(result: OofResult, target: Target, seed: int) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from stackml.foundation.threads import one_thread_each
 from stackml.oof.engine import Engine
 from stackml.oof.pacing import affordable_folds
 from stackml.oof.plan import Job
-from stackml.oof.repeating import MOST_REPEATS
+from stackml.oof.repeating import most_repeats
 from stackml.oof.result import OofResult
 from stackml.splitting.base import Fold, Folds, Kind
 from stackml.splitting.catalog import choose_splitter
@@ -229,7 +229,10 @@ def repeated(
         return result
     if not engine.spending.is_limited:
         return result
-    jobs = (repeat_job(number, sources, classes, recipe) for number in range(1, MOST_REPEATS))
+    jobs = (
+        repeat_job(number, sources, classes, recipe)
+        for number in range(1, most_repeats(sources.target.n_rows))
+    )
     return engine.repeat(result, jobs)
 
 

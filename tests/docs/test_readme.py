@@ -7,7 +7,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
-RUNNABLE = ("docs/guides/smaller-stacks.md",)
+RUNNABLE = ("docs/guides/smaller-stacks.md", "docs/guides/limits.md")
 
 
 def run_examples(page, folder, monkeypatch):
