@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stackml.features.dense import DenseChoice, DenseView, PreparedDense, prepare_dense
+from stackml.features.shared import SharedViews
 from stackml.foundation.errors import ParameterError
 from stackml.foundation.randomness import stream
 from stackml.foundation.threads import one_thread_each
@@ -194,13 +195,17 @@ class FittedNet(FittedLearner):
         StorageError
             If the view gives another number of columns than the net reads.
         """
+        return self.predict_shared(SharedViews(table))
+
+    def predict_shared(self, views: SharedViews) -> Prediction:
+        """Return `predict` of the rows being scored."""
         link = _LINKS[self.outputs.problem.kind]
-        matrix = self.view.transform(table)
+        matrix = self.view.shared(views)
         check_width(self.net.scale.shape[2], matrix.shape[1], self.kind)
         found = averaged_outputs(self.net.scores(clipped(matrix)), link)
         if link == "identity":
             found = np.clip(found, self.low, self.high)
-        return self.outputs.finish(found, table.n_rows)
+        return self.outputs.finish(found, views.table.n_rows)
 
     def to_state(self) -> State:
         """Return view and weights."""
