@@ -85,7 +85,7 @@ _ENTRIES = (
     ),
     Entry("xgboost", XGBoostLearner(), "Gradient boosting by XGBoost, native categories"),
     Entry(
-        "xgboost_small",
+        "xgboost_shallow",
         XGBoostLearner(max_depth=4, subsample=0.8, colsample_bytree=0.5),
         "XGBoost with shallow trees on half of the columns: quick, and seldom far from the best",
     ),
@@ -112,9 +112,9 @@ PRESETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "fast": ("lightgbm", "extra_trees", "logistic", "ridge"),
         "balanced": ("lightgbm", "xgboost", "lightgbm_extra", "extra_trees", "logistic", "ridge", "mlp"),
-        # Strong for its time first: a small limit gets the best part (docs/decisions/0007).
+        # Strong for its time first: a small limit gets the best part (docs/decisions/0008).
         "best": (
-            "xgboost_small",
+            "xgboost_shallow",
             "logistic",
             "ridge",
             "xgboost",

@@ -40,7 +40,7 @@ def test_presets_hold_what_suits_the_problem(preset: str, problem: Problem) -> N
 def test_best_begins_with_what_is_strong_for_its_time() -> None:
     for problem, linear in ((BINARY, "logistic"), (REGRESSION, "ridge")):
         found = names("best", problem)
-        assert found[:2] == ["xgboost_small", linear]
+        assert found[:2] == ["xgboost_shallow", linear]
         assert len(set(found)) == len(found)
 
 
