@@ -112,7 +112,7 @@ PRESETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "fast": ("lightgbm", "extra_trees", "logistic", "ridge"),
         "balanced": ("lightgbm", "xgboost", "lightgbm_extra", "extra_trees", "logistic", "ridge", "mlp"),
-        # Strong for its time first: a small limit gets the best part (docs/decisions/0008).
+        # Strong for its time first: a small limit gets the best part (docs/decisions/0009).
         "best": (
             "xgboost_shallow",
             "logistic",
