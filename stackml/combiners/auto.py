@@ -103,13 +103,13 @@ class Choice:
         return {"chosen": self.chosen, "metric": self.metric, "rows": list(table)}
 
 
-_NEAR = 1 / 4  # of a standard error: what a simpler combination may be worse and still be preferred
+_NEAR = 1 / 2  # of a standard error: what a simpler combination may be worse and still be preferred
 
 
 @final
 @dataclass(frozen=True)
 class AutoCombiner(Combiner):
-    """Fits the simplest candidate within a quarter of a standard error of the best; see `choose_combiner`.
+    """Fits the simplest candidate within half a standard error of the best; see `choose_combiner`.
 
     Attributes
     ----------
@@ -150,11 +150,11 @@ def choose_combiner(
 
     Every candidate is fitted and scored along the context's folds, on rows it did not see (where
     folds follow time: fitted on earlier folds alone). The best mean score is found; the simplest
-    candidate whose paired difference to it is within a quarter of its standard error is taken: a
+    candidate whose paired difference to it is within half of its standard error is taken: a
     whole one was measured to let too much pass (docs/decisions/0008). Where fewer than five folds
     can be scored, their spread says little, and the loss over rows must not be higher by more than
     one standard error either. Picking a single learner is not simple in this sense: the pick
-    varies most from sample to sample. It is taken where no combination scored better at all.
+    varies most from sample to sample. It is taken where no combination is within that margin.
     Differences are those of the folds' scores, or of the rows' losses where fewer than three folds
     can be scored.
 
@@ -264,8 +264,8 @@ def _nested_choice(trials: list[_Trial], chosen: _Trial, splits: list[Split]) ->
 
 
 def _preference(trial: _Trial) -> tuple[bool, bool, int, float]:
-    unbeaten = isinstance(trial.combiner, SingleCombiner) and trial.difference <= ROUNDING
-    return (not unbeaten, not _within(trial), trial.combiner.complexity, _nan_last(trial.difference))
+    is_single = isinstance(trial.combiner, SingleCombiner)
+    return (not _within(trial), is_single, trial.combiner.complexity, _nan_last(trial.difference))
 
 
 def _within(trial: _Trial) -> bool:
@@ -313,9 +313,9 @@ def _reason(trial: _Trial, row: ChoiceRow, n_candidates: int) -> str:
     if np.isnan(row.difference):
         return "could not be compared: too few rows or folds"
     if row.chosen:
-        return "best" if row.difference <= 0 else "simplest within a quarter of a standard error of the best"
+        return "best" if row.difference <= 0 else "simplest within half a standard error of the best"
     if _within(trial):
-        return "within a quarter of a standard error of the best, but not simpler than the one chosen"
+        return "within half a standard error of the best, but not simpler than the one chosen"
     if trial.loses and row.difference <= _NEAR * row.standard_error:
         return "a higher loss than the best by more than one standard error over rows"
-    return "worse than the best by more than a quarter of a standard error"
+    return "worse than the best by more than half a standard error"

@@ -65,7 +65,9 @@ def _backtrack(
     while size > 1e-12 and slope < 0:
         moved = np.maximum(w + size * direction, 0.0)
         moved /= moved.sum()
-        if objective(moved, False)[0] <= value + 1e-4 * size * slope:
+        reached = objective(moved, False)[0]
+        # Near the minimum the bound rounds to `value` itself, and steps that gain nothing go on for ever.
+        if reached < value and reached <= value + 1e-4 * size * slope:
             return np.asarray(moved)
         size /= 2
     return None

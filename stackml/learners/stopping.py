@@ -5,7 +5,7 @@ best round gained over knowing nothing. So a ranking is never bought with probab
 The metric of few positives is noise; below `LEAST_POSITIVES` the loss decides alone.
 
 Measured on nine tables of two classes and two boosters, this gained nothing beyond noise on average (see
-``experiments/0003-stopping-on-a-metric``), so learners do it only where asked by ``follow_metric=True``.
+``experiments/0007-stopping-on-a-metric``), so learners do it only where asked by ``follow_metric=True``.
 """
 
 from __future__ import annotations

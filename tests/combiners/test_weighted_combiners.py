@@ -76,6 +76,17 @@ def test_simplex_solver_ends_where_no_weight_can_gain(seed):
         assert all(objective(o, False)[0] >= value - 1e-9 for o in others)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_near_copies_of_a_learner_do_not_keep_the_solver_from_ending(seed):
+    rng = np.random.default_rng(seed)
+    copies = rng.beta(5, 1, size=(2000, 1)) * np.exp(rng.normal(scale=0.02, size=(2000, 12)))
+    objective = log_loss(np.clip(copies, 1e-6, 1 - 1e-6), np.ones(2000), 5.0)
+    # No tolerance: only the rounding of the objective is left to end it.
+    w = minimise_on_simplex(objective, 12, tolerance=0.0)
+    _, gradient, _ = objective(w, True)
+    assert gradient @ w - gradient.min() < 1e-7
+
+
 def test_simplex_solver_meets_targets_far_from_zero_and_useless_learners():
     rng = np.random.default_rng(0)
     y = 1e6 + rng.normal(size=500)

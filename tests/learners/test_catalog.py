@@ -37,6 +37,13 @@ def test_presets_hold_what_suits_the_problem(preset: str, problem: Problem) -> N
     assert "lightgbm" in found
 
 
+def test_best_begins_with_what_is_strong_for_its_time() -> None:
+    for problem, linear in ((BINARY, "logistic"), (REGRESSION, "ridge")):
+        found = names("best", problem)
+        assert found[:3] == ["xgboost_shallow", "lightgbm", linear]
+        assert len(set(found)) == len(found)
+
+
 def test_presets_leave_out_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalog, "installed", lambda module: False)
     assert "catboost" not in names("best")

@@ -1,6 +1,6 @@
 """Boosters stopped by the loss alone and by a ranking metric within the guard, on the same rows.
 
-    STACKML_DATA=... python experiments/0003-stopping-on-a-metric/run.py bank_marketing banksim > result.csv
+    STACKML_DATA=... python experiments/0007-stopping-on-a-metric/run.py bank_marketing banksim > result.csv
 """
 
 import sys
