@@ -154,7 +154,7 @@ def choose_combiner(
     whole one was measured to let too much pass (docs/decisions/0008). Where fewer than five folds
     can be scored, their spread says little, and the loss over rows must not be higher by more than
     one standard error either. Picking a single learner is not simple in this sense: the pick
-    varies most from sample to sample. It is taken where no combination is within that margin.
+    varies most from sample to sample. It is taken where no combination scored better at all.
     Differences are those of the folds' scores, or of the rows' losses where fewer than three folds
     can be scored.
 
@@ -264,8 +264,8 @@ def _nested_choice(trials: list[_Trial], chosen: _Trial, splits: list[Split]) ->
 
 
 def _preference(trial: _Trial) -> tuple[bool, bool, int, float]:
-    is_single = isinstance(trial.combiner, SingleCombiner)
-    return (not _within(trial), is_single, trial.combiner.complexity, _nan_last(trial.difference))
+    unbeaten = isinstance(trial.combiner, SingleCombiner) and trial.difference <= ROUNDING
+    return (not unbeaten, not _within(trial), trial.combiner.complexity, _nan_last(trial.difference))
 
 
 def _within(trial: _Trial) -> bool:

@@ -24,7 +24,7 @@ from stackml.foundation.progress import Event
 from stackml.foundation.randomness import derive_seed
 from stackml.foundation.threads import one_thread_each
 from stackml.oof.engine import Engine
-from stackml.oof.pacing import affordable_folds
+from stackml.oof.pacing import FOLDS, NOMINAL_IN_TIME, affordable_folds, usual_folds
 from stackml.oof.plan import Job
 from stackml.oof.repeating import most_repeats
 from stackml.oof.result import OofResult
@@ -32,7 +32,7 @@ from stackml.splitting.base import Fold, Folds, Kind
 from stackml.splitting.catalog import choose_splitter
 from stackml.splitting.holdout import check_embargo_needs_time
 from stackml.stack.fitted import FittedStack, Layer, Member, with_proposals
-from stackml.stack.recipe import MOST_ROWS, Recipe
+from stackml.stack.recipe import AUTO_FOLDS, MOST_ROWS, Recipe
 from stackml.tables.table import Table
 from stackml.tables.target import Target
 
@@ -152,21 +152,30 @@ def build(
 
 
 def within_budget(recipe: Recipe, table: Table, target: Target, engine: Engine) -> Recipe:
-    """Return the recipe with as few folds as its first learner needs to be finished within the limit."""
-    if not isinstance(recipe.folds, int) or recipe.rounds or not engine.spending.is_limited:
+    """Return the recipe with a number of folds: as many as are worth it and can be paid within a limit."""
+    is_free = not engine.spending.is_limited or bool(recipe.only)
+    if recipe.folds != AUTO_FOLDS and (is_free or not isinstance(recipe.folds, int)):
         return recipe
+    if is_free:
+        return replace(recipe, folds=FOLDS)
     size = target.n_rows, table.n_features, target.problem.n_outputs
-    first = recipe.learners[0][1]
-    folds = affordable_folds(recipe.folds, first, *size, engine.spending.left / recipe.layers)
-    return replace(recipe, folds=folds)
+    budget = engine.spending.left / recipe.layers
+    learners = [learner for _, learner in recipe.learners]
+    folds = recipe.folds
+    if not isinstance(folds, int):
+        keeps_folds = target.time is None and not recipe.refit
+        nominal = NOMINAL_IN_TIME * budget if engine.spending.is_timed else budget
+        folds = usual_folds(learners, *size, nominal) if keeps_folds else FOLDS
+    return replace(recipe, folds=affordable_folds(folds, learners[0], *size, budget))
 
 
 def split(target: Target, classes: Sequence[Any], recipe: Recipe) -> Folds:
     """Return folds that honour groups and time where they are given."""
-    if not isinstance(recipe.folds, int):
-        return stated_folds(recipe.folds, target, recipe.embargo)
+    folds = FOLDS if isinstance(recipe.folds, str) else recipe.folds
+    if not isinstance(folds, int):
+        return stated_folds(folds, target, recipe.embargo)
     splitter = choose_splitter(
-        recipe.folds,
+        folds,
         groups_given=target.groups is not None,
         time_given=target.time is not None,
         embargo=recipe.embargo,

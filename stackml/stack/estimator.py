@@ -66,7 +66,7 @@ class BaseStack(TransformerMixin, BaseEstimator):
         *,
         metric: str | None = None,
         layers: int = 1,
-        folds: Any = 5,
+        folds: Any = "auto",
         passthrough: bool = False,
         calibration: str = "auto",
         schema: Overrides | Mapping[str, Any] | None = None,

@@ -31,7 +31,10 @@ class StackClassifier(ClassifierMixin, BaseStack):
     layers : int, default=1
         Layers of learners; each further one reads the features and the predictions below. Its
         out-of-fold scores are optimistic: judge it on held-out rows.
-    folds : int, Folds, or pairs of row numbers (train, held_out), default=5
+    folds : "auto", int, Folds, or pairs of row numbers (train, held_out), default="auto"
+        "auto" is 5; within a limit 8 where all learners can be fitted on as many and rows are not in
+        time, and fewer than 5 where the first learner could not be finished. A number is the most
+        there will be within a limit, and exactly what there is without one.
     passthrough : bool, default=False
         Whether the combiner reads the features too.
     calibration : {"auto", "none", "temperature", "beta", "isotonic"}, default="auto"

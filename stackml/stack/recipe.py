@@ -15,6 +15,7 @@ from stackml.splitting.base import Fold, Folds
 
 RESERVED = "stack"
 MOST_ROWS = "most_rows"
+AUTO_FOLDS = "auto"
 CALIBRATIONS = ("auto", "none", "temperature", "beta", "isotonic")
 
 
@@ -29,7 +30,7 @@ class Recipe:
         None chooses by nested cross-validation.
     metric : str
     layers : int
-    folds : int, Folds, or tuple of Fold
+    folds : int, Folds, tuple of Fold, or "auto"
     passthrough : bool
     calibration : str
     strict : bool
@@ -54,7 +55,7 @@ class Recipe:
     combiner: Combiner | None
     metric: str
     layers: int = 1
-    folds: int | Folds | tuple[Fold, ...] = 5
+    folds: int | Folds | tuple[Fold, ...] | str = 5
     passthrough: bool = False
     calibration: str = "auto"
     strict: bool = False
@@ -99,14 +100,14 @@ class Recipe:
         return replace(learner, **changed) if changed else learner
 
 
-def checked_folds(folds: Any) -> int | Folds | tuple[Fold, ...]:
-    """Return a number of folds, or the folds themselves where a user brings them.
+def checked_folds(folds: Any) -> int | Folds | tuple[Fold, ...] | str:
+    """Return a number of folds, "auto", or the folds themselves where a user brings them.
 
     Parameters
     ----------
-    folds : int, Folds, or iterable of (train, held_out) index arrays
+    folds : int, "auto", Folds, or iterable of (train, held_out) index arrays
     """
-    if isinstance(folds, Folds):
+    if isinstance(folds, Folds) or (isinstance(folds, str) and folds == AUTO_FOLDS):
         return folds
     if isinstance(folds, int | np.integer) and not isinstance(folds, bool):
         _at_least("folds", int(folds), 2)
@@ -115,7 +116,7 @@ def checked_folds(folds: Any) -> int | Folds | tuple[Fold, ...]:
         return tuple(Fold(np.asarray(train), np.asarray(held_out)) for train, held_out in folds)
     except (TypeError, ValueError):
         raise ParameterError(
-            f"folds={folds!r}: give a whole number of at least 2, Folds, or pairs of row numbers "
+            f"folds={folds!r}: give a whole number of at least 2, 'auto', Folds, or pairs of row numbers "
             "(train, held_out)"
         ) from None
 

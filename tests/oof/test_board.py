@@ -14,7 +14,7 @@ from stackml.learners.base import FittedLearner, Learner
 from stackml.oof import Engine
 from stackml.oof.admission import Tried, share_in_ensemble
 from stackml.oof.budget import Clock
-from stackml.oof.pacing import LEAST_ROWS, affordable_folds, pace
+from stackml.oof.pacing import LEAST_ROWS, affordable_folds, pace, usual_folds
 from stackml.oof.plan import OUT_OF_BAG, Job, plan_learner
 from stackml.splitting import choose_splitter
 from stackml.tables import Problem, Table, Target
@@ -172,6 +172,12 @@ def test_folds_are_as_many_as_the_first_learner_can_be_fitted_on():
     assert affordable_folds(5, learner, 1000, 5, 1, core_seconds=100.0) == 5
     assert affordable_folds(5, learner, 1000, 5, 1, core_seconds=1.4) == 3
     assert affordable_folds(5, learner, 1000, 5, 1, core_seconds=0.1) == 2
+
+
+def test_a_budget_for_all_learners_is_spent_on_more_folds():
+    learners = [priced(price=1.0), priced(price=2.0)]
+    assert usual_folds(learners, 1000, 5, 1, core_seconds=24.0) == 8
+    assert usual_folds(learners, 1000, 5, 1, core_seconds=23.0) == 5
 
 
 def test_out_of_bag_predictions_stand_for_folds_where_rows_are_exchangeable():
