@@ -228,7 +228,13 @@ def preset_names(preset: str, problem: Problem) -> tuple[str, ...]:
             f"unknown preset '{preset}'{near_miss(preset, (*PRESETS, *LEARNERS))}; "
             f"known: {', '.join(PRESETS)} (or give a list of learners)"
         )
-    return tuple(name for name in PRESETS[preset] if LEARNERS[name].suits(problem))
+    return tuple(name for name in PRESETS[preset] if _earns_its_place(LEARNERS[name], problem))
+
+
+def _earns_its_place(entry: Entry, problem: Problem) -> bool:
+    # A score gets a coefficient of its own for each class, and many classes make that dear.
+    scores = entry.learner.output_kind(problem) == "score"
+    return entry.suits(problem) and not (scores and problem.kind == "multiclass")
 
 
 def resolve_learners(spec: Any, problem: Problem) -> list[tuple[str, Learner]]:

@@ -80,9 +80,10 @@ def cheap_first(candidates: Sequence[Planned], spending: Spending, may_skip: boo
         return list(candidates)
     budget = spending.left
 
-    def dearness(planned: Planned) -> int:
+    def dearness(planned: Planned) -> tuple[int, float]:
         cost = sum(task.cost for task in planned[2])
-        return (cost > CHEAP * budget) + (cost > DEAR * budget)
+        rank = (cost > CHEAP * budget) + (cost > DEAR * budget)
+        return rank, cost if cost > DEAR * budget else 0.0
 
     return sorted(candidates, key=dearness)
 

@@ -20,16 +20,15 @@ from stackml.oof.plan import Job, plan_learner
 from stackml.oof.result import LearnerRun, OofResult
 from stackml.tables.target import Target
 
-MOST_REPEATS, MOST_OF_FEW_ROWS = 3, 8  # rounds of cross-validation in all
-FEW_ROWS = 20_000  # scored over all rounds: so many rounds are worth it on few rows
+MOST_MODELS = 24  # of one learner: more are slow to call and change little
 LEAST_SHARE = 0.02  # of the ensemble
 MOST_ROWS = 20_000
 SAFETY = 1.15  # a fit may take longer than it did
 
 
-def most_repeats(n_rows: int) -> int:
-    """Return the most rounds of cross-validation in all: 3, and up to 8 on few rows."""
-    return int(np.clip(FEW_ROWS // max(1, n_rows), MOST_REPEATS, MOST_OF_FEW_ROWS))
+def most_repeats(n_folds: int) -> int:
+    """Return the most rounds of cross-validation in all: 3 of eight folds, 4 of five."""
+    return max(1, MOST_MODELS // n_folds)
 
 
 def worth_repeating(result: OofResult, target: Target, seed: int) -> tuple[str, ...]:

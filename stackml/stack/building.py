@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stackml.combiners.auto import Choice, choose_combiner
+from stackml.combiners.auto import WITH_LAST_FIT, Choice, choose_combiner
 from stackml.combiners.base import Combiner, Context, FittedCombiner, MetaFeatures
 from stackml.combiners.catalog import default_candidates
 from stackml.combiners.nested import restricted
@@ -219,7 +219,7 @@ def combining_seconds(recipe: Recipe, target: Target) -> float:
     """Return about the seconds that the choice of a combiner will take."""
     candidates = default_candidates() if recipe.combiner is None else (recipe.combiner,)
     size = target.n_rows, len(recipe.learners), target.problem.n_outputs
-    return sum(candidate.cost(*size) for candidate in candidates)
+    return WITH_LAST_FIT * sum(candidate.cost(*size) for candidate in candidates)
 
 
 def may_repeat(recipe: Recipe, folds: Folds) -> bool:
@@ -240,7 +240,7 @@ def repeated(
         return result
     jobs = (
         repeat_job(number, sources, classes, recipe)
-        for number in range(1, most_repeats(sources.target.n_rows))
+        for number in range(1, most_repeats(sources.folds.n_folds))
     )
     return engine.repeat(result, jobs)
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from stackml.foundation.errors import ParameterError
-from stackml.oof.repeating import MOST_OF_FEW_ROWS, MOST_REPEATS, most_repeats
+from stackml.oof.repeating import MOST_MODELS
 from stackml.stack import StackClassifier, StackRegressor
 from stackml.stack.loading import load
 
@@ -100,11 +100,10 @@ def test_what_a_limit_has_left_goes_to_further_rounds_with_other_folds(many):
     made = {"learners": ["lightgbm", "logistic", "hbos"], "folds": 3, "combiner": "mean"}
     once = StackClassifier(**made).fit(X, y)
     stack = StackClassifier(**made, work_limit=1000.0).fit(X, y)
-    assert (most_repeats(800), most_repeats(10**6)) == (MOST_OF_FEW_ROWS, MOST_REPEATS)
-    assert set(stack.plan_["repeats"].values()) == {MOST_OF_FEW_ROWS}
+    assert set(stack.plan_["repeats"].values()) == {MOST_MODELS // 3}
     assert "hbos" not in stack.plan_["repeats"]  # a score has no share to be steadied
     repeated = next(iter(stack.plan_["repeats"]))
-    assert len(stack.learners_[repeated].models) == 3 * MOST_OF_FEW_ROWS
+    assert len(stack.learners_[repeated].models) == MOST_MODELS
     assert not np.allclose(stack.oof_[repeated], once.oof_[repeated])
     again = StackClassifier(**made, plan=stack.plan_).fit(X, y)
     assert plan_of(again) == plan_of(stack)
