@@ -238,6 +238,6 @@ def _multinomial(data: Rowwise, penalty: float, nonnegative: bool, start: FloatA
         jac=True,
         method="L-BFGS-B",
         bounds=bounds,
-        options={"maxiter": 200, "ftol": 1e-10, "gtol": 1e-6},
+        options={"maxiter": 100, "ftol": 1e-7, "gtol": 1e-5},
     )
     return np.asarray(found.x, dtype=np.float64)

@@ -84,7 +84,7 @@ class LogisticCombiner(Combiner):
 
     def cost(self, n_rows: int, n_learners: int, n_outputs: int) -> float:
         """Return about the seconds of one core that judging it takes."""
-        return 1.2e-6 * n_rows * n_learners * n_outputs
+        return (1.2e-6 if n_outputs == 1 else 2.5e-6) * n_rows * n_learners * n_outputs
 
     def _penalty(self, data: Rowwise, target: Target, context: Context) -> float:
         if len(self.penalties) == 1:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from time import perf_counter
 
 RESERVE = 0.04  # of the limit, for calibration and assembly
 LEAST_RESERVE = 0.5
 LAST_RESERVE = 0.015  # of the limit, after the combiner was chosen
-MOST_FOR_COMBINING = 0.12  # of the limit
+MOST_FOR_COMBINING = 0.2  # of the limit
 
 
 class Clock:
@@ -28,9 +29,15 @@ class Clock:
         self._aside = 0.0
         self._combining = 0.0
 
-    def expect_combining(self, seconds: float) -> None:
-        """Keep back what the choice of a combiner is expected to take, but no more than an eighth."""
-        self._combining = 0.0 if self.limit is None else min(seconds, MOST_FOR_COMBINING * self.limit)
+    def expect_combining(self, seconds: Iterable[float]) -> None:
+        """Keep back what the candidates for a combiner are expected to take, the quickest first.
+
+        Those beyond a fifth of the limit are not waited for.
+        """
+        self._combining = 0.0
+        for needed in sorted(seconds):
+            if self.limit is not None and self._combining + needed <= MOST_FOR_COMBINING * self.limit:
+                self._combining += needed
 
     def set_aside(self, seconds: float) -> None:
         """Keep seconds back for what must follow the fits of folds; 0 gives them free."""

@@ -106,6 +106,7 @@ class Built:
         return self.sources.target
 
 
+FEW_LEARNERS = 6  # are what a tight limit leaves to combine
 PastTable = Callable[[npt.NDArray[np.int64]], Table]
 
 
@@ -215,11 +216,11 @@ def fit_layers(sources: Sources, recipe: Recipe, engine: Engine) -> tuple[OofRes
     return tuple(results)
 
 
-def combining_seconds(recipe: Recipe, target: Target) -> float:
-    """Return about the seconds that the choice of a combiner will take."""
+def combining_seconds(recipe: Recipe, target: Target) -> list[float]:
+    """Return about the seconds that each candidate for the combiner will take."""
     candidates = default_candidates() if recipe.combiner is None else (recipe.combiner,)
-    size = target.n_rows, len(recipe.learners), target.problem.n_outputs
-    return WITH_LAST_FIT * sum(candidate.cost(*size) for candidate in candidates)
+    size = target.n_rows, min(FEW_LEARNERS, len(recipe.learners)), target.problem.n_outputs
+    return [WITH_LAST_FIT * candidate.cost(*size) for candidate in candidates]
 
 
 def may_repeat(recipe: Recipe, folds: Folds) -> bool:

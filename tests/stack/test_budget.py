@@ -43,7 +43,8 @@ def test_what_was_paced_is_told_and_repeated_without_the_limit(many):
     X, y = many
     stack = StackClassifier(LEARNERS, work_limit=1.5, folds=3, refit=True).fit(X, y)
     paced = {entry["learner"]: entry["parameters"] for entry in stack.plan_["paced"]}
-    assert paced["lightgbm"]["learning_rate"] > 0.05
+    assert paced.keys() <= set(LEARNERS)
+    assert any(changed.get("learning_rate", 0.0) > 0.05 for changed in paced.values())
     again = StackClassifier(LEARNERS, plan=stack.plan_).fit(X, y)
     assert plan_of(again) == plan_of(stack)
     assert np.array_equal(again.predict_proba(X), stack.predict_proba(X))
