@@ -94,6 +94,11 @@ class Choice:
     rows: tuple[ChoiceRow, ...]
     nested: FloatArray
 
+    @property
+    def tried(self) -> list[str]:
+        """Kinds of the candidates there was time for."""
+        return [row.candidate for row in self.rows if row.reason != _NO_TIME]
+
     def to_state(self) -> State:
         """Return the record without the predictions, as JSON values, None for what was not measured."""
         table: list[State] = [
@@ -195,7 +200,8 @@ def choose_combiner(
     for trial in sorted(
         trials, key=lambda t: (not isinstance(t.combiner, SimplexCombiner), t.combiner.complexity)
     ):
-        needed = trial.combiner.cost(meta.n_rows, len(meta.learners), meta.problem.n_outputs)
+        n_read = len(meta.learners) + (0 if meta.features is None else meta.features.n_features)
+        needed = trial.combiner.cost(meta.n_rows, n_read, meta.problem.n_outputs)
         if began and deadline is not None and perf_counter() + WITH_LAST_FIT * needed >= deadline:
             trial.failure = _NO_TIME
             continue

@@ -178,6 +178,7 @@ class FittedLearner(ABC):
     """A model that predicts; made by `Learner.fit` or `from_state` alone."""
 
     kind: ClassVar[str]
+    built: ClassVar[tuple[str, ...]] = ()  # cached properties that take memory
 
     @property
     def rounds(self) -> int | None:
@@ -204,6 +205,11 @@ class FittedLearner(ABC):
             class, rows sum to 1. Regression: the value. Anomaly detectors: a score, higher is
             stranger.
         """
+
+    def let_go(self) -> None:
+        """Forget what predicting has built; the next call builds it again."""
+        for name in self.built:
+            self.__dict__.pop(name, None)
 
     def predict_shared(self, views: SharedViews) -> Prediction:
         """Return `predict` of the rows being scored, by views that other models may have made already."""

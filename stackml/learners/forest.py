@@ -101,7 +101,7 @@ class ForestLearner(Learner):
             return fit_constant(target, rows)
         view, matrix = prepared.fit(target, rows, seed)
         estimator = self._estimator(target.problem, matrix, seed)
-        weight = None if target.weight is None else target.weight[rows]
+        weight = _mean_one(target, rows)
         grow(estimator, (matrix, target.values[rows], weight), budget, budget.rounds or self.n_trees)
         return FittedForest(view, _forest_of(estimator, target.problem, matrix))
 
@@ -116,7 +116,7 @@ class ForestLearner(Learner):
         pool = self._pool(training_rows(target, rows, self.kind), seed)
         view, matrix = prepared.fit_plain(pool)
         estimator = self._estimator(target.problem, matrix, seed).set_params(bootstrap=True)
-        weight = None if target.weight is None else target.weight[pool]
+        weight = _mean_one(target, pool)
         ballot = Ballot(matrix, target.problem)
         data = (matrix, target.values[pool], weight)
         grow(estimator, data, budget, budget.rounds or self.n_trees, lambda: ballot.count(estimator))
@@ -251,6 +251,14 @@ def _forest_of(estimator: Any, problem: Problem, matrix: npt.NDArray[np.float32]
     return compact_leaves(forest, estimator, problem)
 
 
+def _mean_one(target: Target, rows: Rows) -> npt.NDArray[np.float64] | None:
+    # scikit-learn draws as many rows as their weights sum to.
+    if target.weight is None:
+        return None
+    weight = target.weight[rows]
+    return np.asarray(weight / weight.mean())
+
+
 def _blocks(at: Rows) -> list[Rows]:
     return [at[first : first + _BLOCK] for first in range(0, len(at), _BLOCK)]
 
@@ -280,6 +288,7 @@ class FittedForest(FittedLearner):
     view: OrdinalView
     forest: Forest
     kind: ClassVar[str] = "forest"
+    built: ClassVar[tuple[str, ...]] = ("additive", "_alone", "_leaves")
 
     @property
     def rounds(self) -> int:

@@ -141,6 +141,13 @@ class Board:
 
     def next_task(self) -> tuple[FitTask, bool] | None:
         """Return a task to start and whether it is a probe, or None where nothing is ready."""
+        found = self._next_ready()
+        if found is None:
+            self._verdicts()  # a learner given up meanwhile may have been what others waited for
+            found = self._next_ready()
+        return found
+
+    def _next_ready(self) -> tuple[FitTask, bool] | None:
         is_probing = False
         for candidate in self.candidates:
             if candidate.is_settled:
@@ -168,7 +175,8 @@ class Board:
             return False
         expected = self._price(candidate) * candidate.ready[0].cost
         turns = -(-len(candidate.ready) // self.spending.n_jobs)
-        if MAY_BE_CUT * expected * turns <= left:
+        can_be_cut = candidate.ready[0].rounds is None and candidate.learner.usual_rounds is not None
+        if (MAY_BE_CUT if can_be_cut else 1.0) * expected * turns <= left:
             return False
         self._skip(candidate, "no time was left for its next fit")
         return True
@@ -203,8 +211,17 @@ class Board:
         if candidate.is_settled:
             return False
         self._give_up(candidate, "failed", message)
+        self._ask_again()
         self._verdicts()
         return True
+
+    def _ask_again(self) -> None:
+        """Let those left out for their price be asked again where nobody else is left."""
+        if any(c.status not in ("failed", "skipped") for c in self.candidates):
+            return
+        for candidate in self.candidates:
+            if candidate.status == "skipped" and not candidate.started:
+                candidate.status, candidate.message = "waiting", ""
 
     def seconds_for(self, task: FitTask) -> float | None:
         """Return the seconds a fit may take before the clock ends it, or None without a clock."""
@@ -274,7 +291,7 @@ class Board:
     def _verdicts(self) -> None:
         """Decide, learner by learner in their order, whether those that were tried go on."""
         for candidate in self.candidates:
-            if candidate.is_settled or candidate.status == "finishing":
+            if candidate.is_settled or (candidate.status == "finishing" and _has_tried(candidate)):
                 continue
             if candidate.status != "trying" or candidate.ready or candidate.running:
                 return
@@ -288,6 +305,7 @@ class Board:
                 self._tried(candidate), list(self._peers()), self.job.target, self._rows
             )
             if share < LEAST_SHARE:
+                self.spending.refund(candidate.name)
                 self._skip(
                     candidate, f"dropped after {TRIAL_FOLDS} folds: its weight in the ensemble is {share:.1%}"
                 )
@@ -317,10 +335,7 @@ class Board:
 
     def _peers(self) -> Iterator[Tried]:
         for candidate in self.candidates:
-            known = candidate.outcomes.keys()
-            if candidate.status in ("finishing", "fitted") and (
-                OUT_OF_BAG in known or known >= set(range(TRIAL_FOLDS))
-            ):
+            if candidate.status in ("finishing", "fitted") and _has_tried(candidate):
                 yield self._tried(candidate)
 
     def _skip(self, candidate: Candidate, reason: str) -> None:
@@ -334,3 +349,9 @@ class Board:
         self.spending.settle(candidate.name)
         self.released.extend(task for task in candidate.tasks if task.fold not in candidate.started)
         self._set_aside()
+
+
+def _has_tried(candidate: Candidate) -> bool:
+    known = candidate.outcomes.keys()
+    first = {task.fold for task in candidate.tasks[:TRIAL_FOLDS]}
+    return OUT_OF_BAG in known or known >= first

@@ -88,7 +88,13 @@ class Spending:
         self.n_jobs = n_jobs
         self.work = work
         self._spent = 0.0
+        self._portion = 1.0
         self._promised: dict[str, float] = {}
+
+    def allow(self, portion: float) -> None:
+        """Let the tasks that follow use the limit up to this portion of it; the rest is for later ones."""
+        self._portion = portion
+        self.clock.allow(portion)
 
     @property
     def is_limited(self) -> bool:
@@ -104,7 +110,7 @@ class Spending:
     def left(self) -> float:
         """Core-seconds not spent nor promised; infinite without a limit."""
         if self.work is not None:
-            return self.work - self._spent
+            return self.work * self._portion - self._spent
         seconds = self.clock.left
         return float("inf") if seconds is None else seconds * self.n_jobs - sum(self._promised.values())
 
@@ -117,6 +123,10 @@ class Spending:
         """Take what a finished fit was expected to cost out of what is promised to its learner."""
         if name in self._promised:
             self._promised[name] = max(0.0, self._promised[name] - amount)
+
+    def refund(self, name: str) -> None:
+        """Give back what was promised to a learner that is not finished."""
+        self._spent -= self._promised.pop(name, 0.0)
 
     def settle(self, name: str) -> None:
         """Say that nothing more is to come of a learner."""

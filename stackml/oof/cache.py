@@ -16,6 +16,7 @@ from stackml.storage.archive import read_archive, write_archive
 from stackml.storage.state import State
 
 KIND = "fit-task"
+ENOUGH = 1.2  # times what a fit took that was cut: with more than this it may get further
 
 
 class TaskCache:
@@ -36,14 +37,14 @@ class TaskCache:
         self._trusted = trusted
         self.folder.mkdir(parents=True, exist_ok=True)
 
-    def get(self, digest: str, *, limited: bool) -> FitOutcome | None:
+    def get(self, digest: str, seconds: float | None = None) -> FitOutcome | None:
         """Return the outcome of a task, or None where it was never finished.
 
         Parameters
         ----------
         digest : str
-        limited : bool
-            Whether this run has a time limit too: only then will a fit do that a clock cut short.
+        seconds : float, optional
+            What the fit may take now: one that a clock cut short will do only where it had as much.
         """
         path = self._path(digest)
         if not path.is_file():
@@ -56,7 +57,7 @@ class TaskCache:
         except StorageError as error:
             warnings.warn(f"a finished fit cannot be taken up again: {error}", StackmlWarning, stacklevel=2)
             return None
-        if cut and not limited:
+        if cut and (seconds is None or seconds > ENOUGH * float(state["seconds"])):
             return None
         us_per_row = float(state.get("us_per_row", "nan"))  # which earlier caches lack
         return FitOutcome(model, held_out, float(state["seconds"]), True, cut, us_per_row)

@@ -77,7 +77,7 @@ class Engine:
         FitError
             If no learner could be fitted; the message holds each one's error.
         """
-        self.clock.allow(portion)
+        self.spending.allow(portion)
         planned = [(name, learner, plan_learner(name, learner, job)) for name, learner in learners]
         board = Board(planned, job, self.spending, self.prices)
         self._run_tasks(board, job)
@@ -179,7 +179,7 @@ class Engine:
         if self.cache is None:
             return fit_task(task, shared.get(task), job, started.seconds)
         key = task.digest(job_digest)
-        found = self.cache.get(key, limited=self.clock.limit is not None)
+        found = self.cache.get(key, started.seconds)
         if found is not None:
             return found
         outcome = fit_task(task, shared.get(task), job, started.seconds)
@@ -250,6 +250,7 @@ def _gathered(candidate: Candidate, job: Job) -> LearnerRun:
         us_per_row=tuple(o.us_per_row for o in outcomes),
         out_of_bag=candidate.tasks[0].fold == OUT_OF_BAG,
         most_rows=candidate.tasks[0].most_rows,
+        repeats=(job.number,),
     )
 
 

@@ -13,8 +13,9 @@ from stackml.oof.plan import FitTask, Job
 
 FASTEST = 0.2  # of a learner's usual work: below this it is no longer the same learner
 MOST_OF_LEFT = 0.4  # one learner may take, while others wait
+ROUNDED = 1.05  # rounds and trees are whole numbers
 MUST_FIT_IN = 0.7  # of what is left, at the quickest; what is expected can be wrong
-FIRST_SHARE = 0.5  # of the budget, for the first learner when folds are counted
+FIRST_SHARE = 0.5  # of the budget, for a middling learner when folds are counted
 MOST_FOLDS, FOLDS, LEAST_FOLDS = 8, 5, 2
 LEAST_ROWS = 20_000
 NOMINAL_IN_TIME = 1.5  # nominal seconds for one by the clock: most fits stop early
@@ -110,7 +111,7 @@ def pace(
     share = max(FASTEST, allotted / needed) if allotted > 0 else FASTEST
     quicker = learner.paced(share)
     costs = price * sum(replaced_cost(task, quicker, job) for task in tasks)
-    if costs <= max(allotted, MUST_FIT_IN * left):
+    if costs <= max(ROUNDED * allotted, MUST_FIT_IN * left):
         return Pace(quicker, None, costs)
     if not must:
         return None
@@ -152,21 +153,28 @@ def usual_folds(
 
 
 def affordable_folds(
-    n_folds: int, learner: Learner, n_rows: int, n_features: int, n_outputs: int, core_seconds: float
+    n_folds: int,
+    learners: Sequence[Learner],
+    n_rows: int,
+    n_features: int,
+    n_outputs: int,
+    core_seconds: float,
 ) -> int:
-    """Return how many folds the first learner can be fitted on, at its quickest, in half a budget.
+    """Return how many folds a middling learner can be fitted on, at its quickest, in half a budget.
 
     Parameters
     ----------
     n_folds : int
         Asked for; the most there will be.
-    learner : Learner
+    learners : sequence of Learner
+        Of whose costs the lower median counts.
     n_rows, n_features, n_outputs : int
     core_seconds : float
         The whole budget.
     """
     for k in range(n_folds, LEAST_FOLDS, -1):
         rows = n_rows * (k - 1) // k
-        if FASTEST * k * learner.cost(rows, n_features, n_outputs) <= FIRST_SHARE * core_seconds:
+        costs = sorted(learner.cost(rows, n_features, n_outputs) for learner in learners)
+        if FASTEST * k * costs[(len(costs) - 1) // 2] <= FIRST_SHARE * core_seconds:
             return k
     return min(n_folds, LEAST_FOLDS)

@@ -48,6 +48,10 @@ class Job:
         Rows a recorded run drew from each fold's training rows, where it drew some.
     refits : bool
         Whether learners are fitted again on all rows, which then predict.
+    deals_rows : bool
+        Whether the folds were drawn here, not brought by a user.
+    number : int
+        Of the round of cross-validation, the first being 0.
     """
 
     table: Table
@@ -60,6 +64,8 @@ class Job:
     metric: str = ""
     most_rows: Mapping[str, int] = field(default_factory=dict)
     refits: bool = False
+    deals_rows: bool = True
+    number: int = 0
 
     def table_of(self, fold: int) -> Table:
         """Return the table a fold reads."""
@@ -74,12 +80,11 @@ class Job:
     def leaves_out_of_bag(self, learner: Learner) -> bool:
         """Return whether a learner's out-of-bag predictions may stand for folds.
 
-        Only where rows are exchangeable: a bag knows neither groups nor time.
+        Only where rows are exchangeable: a bag knows neither groups nor time, nor why somebody
+        divided rows as they did.
         """
-        alike = (
-            self.folds.kind in ("stratified", "plain") and len(self.folds.held_out_rows) == self.folds.n_rows
-        )
-        return learner.predicts_out_of_bag and alike and self.target.groups is None
+        alike = self.folds.kind in ("stratified", "plain") and self.target.groups is None
+        return learner.predicts_out_of_bag and alike and self.deals_rows
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def last_seconds(run: LearnerRun, n_folds: int) -> float:
 
 def averaged(run: LearnerRun, further: LearnerRun) -> LearnerRun:
     """Return a learner with one more round: predictions averaged over rounds, models side by side."""
-    n = run.repeats
+    n = len(run.repeats)
     oof = (run.oof.astype(np.float64) * n + further.oof) / (n + 1)
     return replace(
         run,
@@ -93,5 +93,5 @@ def averaged(run: LearnerRun, further: LearnerRun) -> LearnerRun:
         fold_rounds=(*run.fold_rounds, *further.fold_rounds),
         n_fitted=run.n_fitted + further.n_fitted,
         us_per_row=(*run.us_per_row, *further.us_per_row),
-        repeats=n + 1,
+        repeats=(*run.repeats, *further.repeats),
     )

@@ -38,8 +38,8 @@ class LearnerRun:
         Rounds of the model refitted on all rows.
     n_fitted : int
         Fits really run; the rest came from the cache.
-    repeats : int
-        Rounds of cross-validation its models and predictions come from.
+    repeats : tuple of int
+        Numbers of the rounds of cross-validation its models and predictions come from.
     out_of_bag : bool
         Whether it is one model whose out-of-bag predictions stand for those of folds.
     most_rows : int, optional
@@ -61,7 +61,7 @@ class LearnerRun:
     refitted: bool = False
     refit_rounds: int | None = None
     n_fitted: int = 0
-    repeats: int = 1
+    repeats: tuple[int, ...] = (0,)
     out_of_bag: bool = False
     most_rows: int | None = None
     us_per_row: tuple[float, ...] = ()

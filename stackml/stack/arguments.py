@@ -81,7 +81,7 @@ def checked_limit(time_limit: Any) -> float | None:
         or not time_limit > 0
     ):
         raise ParameterError(f"time_limit={time_limit!r}: give seconds above 0, or None for no limit")
-    return float(time_limit)
+    return float(time_limit) if np.isfinite(time_limit) else None
 
 
 def checked_work(work_limit: Any, time_limit: Any) -> float | None:
@@ -96,7 +96,7 @@ def checked_work(work_limit: Any, time_limit: Any) -> float | None:
     number = isinstance(work_limit, int | float | np.number) and not isinstance(work_limit, bool)
     if not number or not work_limit > 0:
         raise ParameterError(f"work_limit={work_limit!r}: give nominal core-seconds above 0, or None")
-    return float(work_limit)
+    return float(work_limit) if np.isfinite(work_limit) else None
 
 
 REFITTED_PRESETS = ("fast", "balanced")

@@ -145,7 +145,7 @@ def build(
     if past_table is not None and not folds.exchangeable:
         fold_tables = {number: past_table(fold.train) for number, fold in enumerate(folds.folds)}
     sources = Sources(table, target, folds, fold_tables)
-    engine.clock.expect_combining(combining_seconds(recipe, target))
+    engine.clock.expect_combining(combining_seconds(recipe, target, table.n_features))
     results = fit_layers(sources, recipe, engine)
     if may_repeat(recipe, folds):
         results = (repeated(results[0], sources, classes, recipe, engine),)
@@ -167,7 +167,7 @@ def within_budget(recipe: Recipe, table: Table, target: Target, engine: Engine) 
         keeps_folds = target.time is None and not recipe.refit
         nominal = NOMINAL_IN_TIME * budget if engine.spending.is_timed else budget
         folds = usual_folds(learners, *size, nominal) if keeps_folds else FOLDS
-    return replace(recipe, folds=affordable_folds(folds, learners[0], *size, budget))
+    return replace(recipe, folds=affordable_folds(folds, learners, *size, budget))
 
 
 def split(target: Target, classes: Sequence[Any], recipe: Recipe) -> Folds:
@@ -216,10 +216,11 @@ def fit_layers(sources: Sources, recipe: Recipe, engine: Engine) -> tuple[OofRes
     return tuple(results)
 
 
-def combining_seconds(recipe: Recipe, target: Target) -> list[float]:
+def combining_seconds(recipe: Recipe, target: Target, n_features: int) -> list[float]:
     """Return about the seconds that each candidate for the combiner will take."""
     candidates = default_candidates() if recipe.combiner is None else (recipe.combiner,)
-    size = target.n_rows, min(FEW_LEARNERS, len(recipe.learners)), target.problem.n_outputs
+    n_read = min(FEW_LEARNERS, len(recipe.learners)) + (n_features if recipe.passthrough else 0)
+    size = target.n_rows, n_read, target.problem.n_outputs
     return [WITH_LAST_FIT * candidate.cost(*size) for candidate in candidates]
 
 
@@ -233,8 +234,8 @@ def repeated(
 ) -> OofResult:
     """Return the result with further rounds: those of a recorded run, or what a limit has left."""
     if recipe.only:
-        for number in range(1, max(recipe.repeats.values(), default=1)):
-            names = [name for name, n in recipe.repeats.items() if n > number]
+        for number in sorted({n for done in recipe.repeats.values() for n in done} - {0}):
+            names = [name for name, done in recipe.repeats.items() if number in done]
             result = engine.repeat_once(result, repeat_job(number, sources, classes, recipe), names)
         return result
     if not engine.spending.is_limited:
@@ -250,14 +251,14 @@ def repeat_job(number: int, sources: Sources, classes: Sequence[Any], recipe: Re
     """Return the job of a further round, with folds and a seed of its own."""
     seed = derive_seed(recipe.seed, "repeat", number)
     folds = split(sources.target, classes, replace(recipe, seed=seed))
-    first = number * folds.n_folds
-    rounds = {
-        (name, at - first): r
-        for (_, name, at), r in recipe.rounds.items()
-        if first <= at < first + folds.n_folds
-    }
+    rounds = {}
+    for (_, name, at), used in recipe.rounds.items():
+        done = recipe.repeats.get(name, (0,))
+        first = done.index(number) * folds.n_folds if number in done else -1
+        if 0 <= first <= at < first + folds.n_folds:
+            rounds[name, at - first] = used
     job = layer_job(sources, (), replace(recipe, rounds={}))
-    return replace(job, folds=folds, seed=seed, rounds=rounds)
+    return replace(job, folds=folds, seed=seed, rounds=rounds, number=number)
 
 
 def layer_job(sources: Sources, below: Sequence[OofResult], recipe: Recipe) -> Job:
@@ -278,6 +279,7 @@ def layer_job(sources: Sources, below: Sequence[OofResult], recipe: Recipe) -> J
         recipe.metric,
         {name: changed[MOST_ROWS] for name, changed in paced.items() if MOST_ROWS in changed},
         refits_layer(recipe, layer) or not sources.folds.exchangeable,
+        isinstance(recipe.folds, int),
     )
 
 
@@ -381,6 +383,8 @@ def _cross_calibrated(
 def _candidates(meta: MetaFeatures, recipe: Recipe) -> tuple[Combiner, ...]:
     if recipe.combiner is not None:
         return (recipe.combiner,)
+    if recipe.tried:
+        return tuple(candidate for candidate in default_candidates() if candidate.kind in recipe.tried)
     if len(meta.learners) == 1 and meta.predictors and meta.features is None:
         return (SingleCombiner(),)  # nothing to combine; whether to bend it is for the calibrator
     return default_candidates()

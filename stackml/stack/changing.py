@@ -18,9 +18,9 @@ def with_learner(built: Built, classes: Sequence[Any], found: tuple[str, Learner
     result = built.layers[-1]
     if name in [run.name for run in result.runs]:
         raise ParameterError(f"the stack has a learner '{name}' already; give the new one another name")
-    job = layer_job(built.sources, built.layers[:-1], replace(built.recipe, rounds={}))
+    job = layer_job(built.sources, built.layers[:-1], built.recipe.of_its_own())
     (run,) = engine.run([found], job).runs
-    recipe = replace(built.recipe, learners=(*built.recipe.learners, found), rounds={}, only={})
+    recipe = replace(built.recipe.of_its_own(), learners=(*built.recipe.learners, found))
     return _assembled(built, result.with_run(run), classes, recipe, engine)
 
 
@@ -36,7 +36,7 @@ def without_learner(built: Built, classes: Sequence[Any], name: str, engine: Eng
     if not rest.fitted:
         raise FitError(f"'{name}' is the last learner of the stack; a stack needs at least one")
     learners = tuple(pair for pair in built.recipe.learners if pair[0] != name)
-    recipe = replace(built.recipe, learners=learners, rounds={}, only={})
+    recipe = replace(built.recipe.of_its_own(), learners=learners)
     return _assembled(built, rest, classes, recipe, engine)
 
 

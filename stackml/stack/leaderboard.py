@@ -151,7 +151,8 @@ def plan_record(built: Built) -> dict[str, Any]:
         "refit": built.recipe.refit,
         "combiner": built.combined.combiner.kind,
         "paced": paced,
-        "repeats": {r.name: r.repeats for r in built.layers[-1].fitted if r.repeats > 1},
+        "repeats": {r.name: list(r.repeats) for r in built.layers[-1].fitted if len(r.repeats) > 1},
+        "tried": built.combined.choice.tried,
         "fits": fits,
     }
 
@@ -197,7 +198,8 @@ def replayed(recipe: Recipe, plan: Mapping[str, Any]) -> Recipe:
         rounds=rounds,
         only=only,
         refit=bool(plan.get("refit", False)),
-        repeats=dict(plan.get("repeats", {})),
+        repeats={name: tuple(done) for name, done in plan.get("repeats", {}).items()},
+        tried=tuple(plan.get("tried", ())),
         refit_only=frozenset(refitted),
         paced={(p["layer"], p["learner"]): p["parameters"] for p in plan.get("paced", [])},
     )

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from stackml.combiners.base import MetaFeatures
 from stackml.foundation.threads import one_thread_each
+from stackml.learners.trees.additive import check_alike
 from stackml.stack.fitted import FittedStack, Layer, Member, with_proposals
 from stackml.storage.fields import refuse
 from stackml.tables.encoding import MISSING
@@ -89,6 +90,8 @@ def _predict_one(stack: FittedStack, row: Table) -> None:
 
 def _of_member(member: Member, table: Table, problem: Problem) -> npt.NDArray[np.float32]:
     # Of several models the first: building the trees of all would make loading half as long again.
+    # Trees beside it must be of its form, as they are summed together by native code.
+    check_alike([model.additive for model in member.models if model.additive is not None])
     found = member.models[0].predict(table)
     if member.output_kind == "score":
         _check_values(found, 1, f"learner '{member.name}'")

@@ -43,8 +43,10 @@ class Recipe:
         Learners a recorded run fitted; empty for a run of its own.
     paced : mapping of (layer, learner) to parameters
         Parameters a recorded run changed to keep its limit, and "most_rows" where it drew rows.
-    repeats : mapping of learner to int
+    repeats : mapping of learner to tuple of int
         Rounds of cross-validation a recorded run had; empty for a run of its own.
+    tried : tuple of str
+        Kinds of combiners a recorded run had the time to try; empty for a run of its own.
     refit : bool
         Whether each learner the combiner needs is fitted once on all rows and predicts alone.
     refit_only : frozenset of str, optional
@@ -64,7 +66,8 @@ class Recipe:
     rounds: Mapping[tuple[int, str, int], int] = field(default_factory=dict)
     only: Mapping[int, set[str]] = field(default_factory=dict)
     paced: Mapping[tuple[int, str], Mapping[str, Any]] = field(default_factory=dict)
-    repeats: Mapping[str, int] = field(default_factory=dict)
+    repeats: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    tried: tuple[str, ...] = ()
     refit: bool = False
     refit_only: frozenset[str] | None = None
 
@@ -87,6 +90,10 @@ class Recipe:
                 f"calibration={self.calibration!r} is unknown{near_miss(self.calibration, CALIBRATIONS)}; "
                 f"known: {', '.join(CALIBRATIONS)}"
             )
+
+    def of_its_own(self) -> Recipe:
+        """Return the recipe without what it repeats of a recorded run."""
+        return replace(self, rounds={}, only={}, paced={}, repeats={}, tried=(), refit_only=None)
 
     def learners_of(self, layer: int) -> tuple[tuple[str, Learner], ...]:
         """Return the learners to fit in a layer (counted from 1)."""

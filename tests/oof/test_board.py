@@ -13,7 +13,7 @@ import pytest
 from stackml.learners.base import FittedLearner, Learner
 from stackml.oof import Engine
 from stackml.oof.admission import Tried, share_in_ensemble
-from stackml.oof.budget import Clock
+from stackml.oof.budget import Clock, Spending
 from stackml.oof.pacing import LEAST_ROWS, affordable_folds, pace, usual_folds
 from stackml.oof.plan import OUT_OF_BAG, Job, plan_learner
 from stackml.splitting import choose_splitter
@@ -68,10 +68,12 @@ class FittedPriced(FittedLearner):
 @final
 @dataclass(frozen=True)
 class BaggedLearner(Learner):
-    """Has an out-of-bag prediction of every row."""
+    """Has an out-of-bag prediction of every row, some time later."""
 
     kind: ClassVar[str] = "bagged"
     predicts_out_of_bag: ClassVar[bool] = True
+    slow: float = 0.0
+    knows: float = 0.0  # how far it tells the classes apart
 
     def prepare(self, table, rows=None):
         return table
@@ -80,7 +82,8 @@ class BaggedLearner(Learner):
         return FittedPriced(np.full(target.n_rows, 0.5))
 
     def fit_out_of_bag(self, prepared, target, rows, budget, seed):
-        out_of_bag = np.full((len(rows), 1), 0.25, np.float32)
+        threading.Event().wait(self.slow)
+        out_of_bag = (0.25 + self.knows * target.values[rows, None]).astype(np.float32)
         out_of_bag[3] = np.nan  # drawn by every tree
         return self.fit(prepared, target, rows, None, budget, seed), out_of_bag
 
@@ -167,11 +170,11 @@ def test_what_is_too_dear_is_paced_then_left_out_and_if_it_must_be_fitted_learns
     assert found(0.0, must=True).most_rows == LEAST_ROWS
 
 
-def test_folds_are_as_many_as_the_first_learner_can_be_fitted_on():
-    learner = priced(price=1.0)
-    assert affordable_folds(5, learner, 1000, 5, 1, core_seconds=100.0) == 5
-    assert affordable_folds(5, learner, 1000, 5, 1, core_seconds=1.4) == 3
-    assert affordable_folds(5, learner, 1000, 5, 1, core_seconds=0.1) == 2
+def test_folds_are_as_many_as_a_middling_learner_can_be_fitted_on():
+    learners = [priced(price=100.0), priced(price=1.0), priced(price=0.01)]
+    assert affordable_folds(5, learners, 1000, 5, 1, core_seconds=100.0) == 5
+    assert affordable_folds(5, learners, 1000, 5, 1, core_seconds=1.4) == 3
+    assert affordable_folds(5, learners, 1000, 5, 1, core_seconds=0.1) == 2
 
 
 def test_a_budget_for_all_learners_is_spent_on_more_folds():
@@ -234,3 +237,55 @@ def test_what_costs_next_to_nothing_of_a_limit_is_fitted_before_the_rest():
     done = [event.message for event in told if event.kind == "task_done"]
     assert done[:5] == [f"cheap, fold {fold}" for fold in range(1, 6)]
     assert [run.name for run in result.runs] == ["dear", "cheap"]
+
+
+@final
+@dataclass(frozen=True)
+class FailingLearner(Learner):
+    """Costs a lot and fails."""
+
+    kind: ClassVar[str] = "failing"
+
+    def prepare(self, table, rows=None):
+        return table
+
+    def cost(self, n_rows, n_features, n_outputs):
+        return 10.0
+
+    def fit(self, prepared, target, rows, stop_rows, budget, seed):
+        threading.Event().wait(0.05)
+        raise ZeroDivisionError("no luck")
+
+
+@pytest.mark.parametrize("n_jobs", [1, 3])
+def test_verdicts_wait_for_those_before_however_long_they_take(n_jobs):
+    work = job()
+    learners = [
+        ("bag", BaggedLearner(slow=0.3, knows=0.5)),
+        ("noise", priced(noise=50.0, price=1.0)),
+        ("dear", priced(price=4.0)),
+    ]
+    result = Engine(n_jobs=n_jobs, work=20.0).run(learners, work)
+    assert [run.status for run in result.runs] == ["fitted", "skipped", "fitted"]
+    assert result.runs[1].message.startswith("dropped after 2 folds")
+
+
+@pytest.mark.parametrize("n_jobs", [1, 4])
+def test_where_the_first_learner_fails_those_left_out_for_their_price_are_asked_again(n_jobs):
+    learners = [("bad", FailingLearner()), ("dear", priced(price=20.0))]
+    result = Engine(n_jobs=n_jobs, work=8.0).run(learners, job())
+    assert [run.status for run in result.runs] == ["failed", "fitted"]
+
+
+def test_what_a_dropped_learner_did_not_take_is_given_back():
+    spending = Spending(Clock(), 1, work=10.0)
+    spending.promise("a", 5.0)
+    spending.pay("a", 2.0)
+    spending.refund("a")
+    assert spending.left == 8.0
+    spending.allow(0.5)
+    assert spending.left == 3.0
+
+
+def test_folds_a_user_brings_are_not_replaced_by_bags():
+    assert len(plan_learner("bag", BaggedLearner(), replace(job(), deals_rows=False))) == 5

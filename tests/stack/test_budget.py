@@ -5,8 +5,10 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.model_selection import GroupKFold
 
 from stackml.foundation.errors import ParameterError
+from stackml.oof.budget import Clock
 from stackml.oof.repeating import MOST_MODELS
 from stackml.stack import StackClassifier, StackRegressor
 from stackml.stack.loading import load
@@ -101,7 +103,7 @@ def test_what_a_limit_has_left_goes_to_further_rounds_with_other_folds(many):
     made = {"learners": ["lightgbm", "logistic", "hbos"], "folds": 3, "combiner": "mean"}
     once = StackClassifier(**made).fit(X, y)
     stack = StackClassifier(**made, work_limit=1000.0).fit(X, y)
-    assert set(stack.plan_["repeats"].values()) == {MOST_MODELS // 3}
+    assert all(done == list(range(MOST_MODELS // 3)) for done in stack.plan_["repeats"].values())
     assert "hbos" not in stack.plan_["repeats"]  # a score has no share to be steadied
     repeated = next(iter(stack.plan_["repeats"]))
     assert len(stack.learners_[repeated].models) == MOST_MODELS
@@ -109,3 +111,41 @@ def test_what_a_limit_has_left_goes_to_further_rounds_with_other_folds(many):
     again = StackClassifier(**made, plan=stack.plan_).fit(X, y)
     assert plan_of(again) == plan_of(stack)
     assert np.array_equal(again.predict_proba(X), stack.predict_proba(X))
+
+
+def test_a_plan_tries_the_combiners_that_there_was_time_for(many, monkeypatch):
+    X, y = many[0][:600], many[1][:600]
+    made = {"learners": ["lightgbm", "logistic", "extra_trees"], "folds": 3}
+    monkeypatch.setattr(Clock, "deadline", property(lambda self: 0.0))
+    hurried = StackClassifier(**made).fit(X, y)
+    assert hurried.plan_["tried"] == ["simplex"]
+    monkeypatch.undo()
+    again = StackClassifier(**made, plan=hurried.plan_).fit(X, y)
+    assert np.array_equal(again.predict_proba(X), hurried.predict_proba(X))
+    assert np.array_equal(again.oof_, hurried.oof_)
+
+
+def test_no_limit_is_a_limit_without_end(many):
+    X, y = many[0][:200], many[1][:200]
+    stack = StackClassifier(["logistic"], folds=2, time_limit=float("inf")).fit(X, y)
+    assert stack.leaderboard_["status"].eq("fitted").all()
+
+
+def test_a_forest_keeps_to_the_folds_a_user_brings():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(60), 20)
+    X = rng.normal(size=(60, 4))[groups] + 1e-3 * rng.normal(size=(1200, 4))
+    y = rng.integers(0, 2, 60)[groups]
+    folds = list(GroupKFold(4).split(X, y, groups))
+    board = StackClassifier(["extra_trees", "logistic"], folds=folds).fit(X, y).leaderboard_
+    assert board.set_index("name").loc["extra_trees", "score"] < 0.75  # copies on both sides would give 1
+
+
+@pytest.mark.parametrize("scale", [1 / 300, 40.0])
+def test_forests_do_not_depend_on_the_unit_of_weights(many, scale):
+    X, y = many[0][:300], many[1][:300]
+    made = {"learners": ["random_forest", "logistic"], "folds": 3, "combiner": "mean"}
+    plain = StackClassifier(**made).fit(X, y, sample_weight=np.ones(300))
+    scaled = StackClassifier(**made).fit(X, y, sample_weight=np.full(300, scale))
+    scores = [s.leaderboard_.set_index("name").loc["random_forest", "score"] for s in (plain, scaled)]
+    assert scores[0] == pytest.approx(scores[1], abs=0.02)

@@ -406,3 +406,21 @@ def test_a_stack_without_a_typical_row_still_loads(sealed, rows):
     path = sealed("binary", put("typical", None))
     assert isinstance(stackml.load(path).predict(rows.assign(many="v1")), np.ndarray)
     assert isinstance(stackml.load(path).leaderboard_, pd.DataFrame)
+
+
+def test_a_fold_model_that_reads_more_columns_than_the_others_never_reaches_native_code(
+    classifier, rows, binary, tmp_path
+):
+    path = classifier(learners=["lightgbm"], calibration="none").fit(rows, binary).save(tmp_path / "a.stack")
+    head, state = read_archive(path, kind=KIND)
+    trees = state["layers"][0][0]["models"][1]["trees"]
+    n_before, n_more = trees["n_features"], 1000
+    trees["n_features"] = n_before + n_more
+    trees["thresholds_of_column"] = np.pad(trees["thresholds_of_column"], (0, n_more))
+    for key, values in trees.items():
+        if isinstance(values, np.ndarray) and key != "thresholds_of_column" and len(values) == n_before:
+            trees[key] = np.pad(values, (0, n_more))
+    hostile = tmp_path / "hostile.stack"
+    write_archive(hostile, kind=KIND, state=state, manifest=head.entries)
+    with pytest.raises(StorageError, match=r"holds models of \[\d+, \d+\] columns .* side by side"):
+        stackml.load(hostile)

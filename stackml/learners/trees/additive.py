@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias
@@ -56,6 +56,20 @@ class Additive:
         return self.trees.base * self.scale + self.offset
 
 
+def check_alike(models: Sequence[Additive]) -> None:
+    """Refuse models that cannot be one bag: native code would read or write past the end of an array.
+
+    Raises
+    ------
+    StorageError
+        If they read other numbers of columns, or give other outputs.
+    """
+    forms = {(m.trees.n_features, m.trees.n_groups, m.link) for m in models}
+    if len(forms) > 1:
+        columns, outputs, _ = (sorted({form[i] for form in forms}) for i in range(3))
+        refuse("a bag of trees", f"holds models of {columns} columns and {outputs} outputs side by side")
+
+
 class Bags:
     """Additive models summed together: one output group for each model, or for each bag of models.
 
@@ -66,6 +80,8 @@ class Bags:
     """
 
     def __init__(self, bags: list[list[Additive]]) -> None:
+        for bag in bags:
+            check_alike(bag)
         self._links = [bag[0].link for bag in bags]
         widths = [bag[0].trees.n_groups for bag in bags]
         self._bounds = np.concatenate([[0], np.cumsum(widths)]).tolist()
@@ -107,6 +123,7 @@ class FittedTrees(FittedLearner):
     """
 
     kind: ClassVar[str]
+    built: ClassVar[tuple[str, ...]] = ("_alone",)
 
     def __init__(self, trees: Trees, view: NativeView, outputs: Outputs, rounds: int) -> None:
         self._trees = trees

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from stackml.learners.trees.arrays import Floats32, Trees, joined_sets
 from stackml.learners.trees.walk import Walker
+from stackml.storage.fields import refuse
 
 _BUILDING = Lock()
 _PORTION = 30_000  # nodes of one booster; measured in experiments/0004-scoring-speed
@@ -59,6 +60,9 @@ class Sum:
         self._parts = tuple(parts)
         self.n_groups = n_groups
         self.n_features = self._parts[0].trees.n_features
+        for part in self._parts:
+            if part.trees.n_features != self.n_features:
+                refuse("trees of one view", f"read {part.trees.n_features} columns, others {self.n_features}")
 
     def of(self, matrix: Floats32) -> npt.NDArray[np.float64]:
         """Return the sums, float64 of shape (n_rows, n_groups), without the models' bases.
