@@ -142,6 +142,11 @@ class Learner(ABC):
         return self
 
     @property
+    def watches_clock(self) -> bool:
+        """Whether a fit ends, with what it has, when its seconds are used up."""
+        return self.stops_early or self.usual_rounds is not None
+
+    @property
     def usual_rounds(self) -> int | None:
         """Rounds that `cost` counts with; None where the word has no meaning."""
         return None

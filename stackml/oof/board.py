@@ -175,7 +175,7 @@ class Board:
             return False
         expected = self._price(candidate) * candidate.ready[0].cost
         turns = -(-len(candidate.ready) // self.spending.n_jobs)
-        can_be_cut = candidate.ready[0].rounds is None and candidate.learner.usual_rounds is not None
+        can_be_cut = candidate.ready[0].rounds is None and candidate.learner.watches_clock
         if (MAY_BE_CUT if can_be_cut else 1.0) * expected * turns <= left:
             return False
         self._skip(candidate, "no time was left for its next fit")
@@ -249,6 +249,7 @@ class Board:
         if not self.spending.is_limited or not self.may_skip:
             candidate.ready.extend(candidate.tasks)
             candidate.status = "finishing"
+            candidate.allotted = float("inf")
             return
         must = all(c.status in ("failed", "skipped", "waiting", "probing") for c in self.candidates)
         found = self._paced(candidate, must)

@@ -57,7 +57,8 @@ def fit_task(task: FitTask, prepared: Any, job: Job, seconds: float | None) -> F
         model, held_out = _fit_out_of_bag(task, prepared, job, rows, budget)
     else:
         model = task.learner.fit(prepared, job.target, rows, stop_rows, budget, task.seed)
-    cut = seconds is not None and task.rounds is None and perf_counter() - start >= NEAR_LIMIT * seconds
+    has_clock = seconds is not None and task.rounds is None and task.learner.watches_clock
+    cut = has_clock and perf_counter() - start >= NEAR_LIMIT * (seconds or 0.0)
     us_per_row = float("nan")
     if task.fold == ALL_ROWS:
         n_outputs = task.learner.n_outputs(job.target.problem)
