@@ -322,6 +322,7 @@ def assemble(
     with one_thread_each():
         combined = combine(results[-1], table, target, recipe, engine.clock.deadline)
     if recipe.refit:
+        engine.clock.expect_combining(())  # that is behind us
         job = layer_job(sources, results[:-1], recipe)
         names = set(combined.combiner.learners)
         names &= names if recipe.refit_only is None else recipe.refit_only
