@@ -17,7 +17,7 @@ help: ## List the targets
 LOCKS := requirements.lock $(if $(EXTRAS),requirements-$(EXTRAS).lock)
 STAMP := $(VENV)/.installed$(if $(EXTRAS),-$(EXTRAS))
 
-setup: $(STAMP) ## Make the environment (EXTRAS=best adds catboost and the torch learners)
+setup: $(STAMP) ## Make the environment (EXTRAS=best adds CatBoost)
 
 $(STAMP): $(LOCKS) pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed: '$(PYTHON)' was not found; name yours with PYTHON=python3"; exit 1; }

@@ -1,6 +1,7 @@
 """The out-of-fold engine: plan what to fit, fit it once, hand over the meta-features.
 
-Read in this order: `plan` (which fits), `engine` (who runs them), `result` (what comes out);
+Read in this order: `plan` (which fits), `board` (which of them, and when), `engine` (who runs them),
+`result` (what comes out); `pacing` and `admission` are the board's rules, `budget` what may be spent,
 `fitting` is one fit, `shared` what fits have in common, `cache` what survives a crash.
 """
 

@@ -270,9 +270,9 @@ class Board:
         last = not any(c.status == "waiting" for c in self.candidates if c is not candidate)
         found = pace(candidate.learner, candidate.tasks, self.job, price, left, must=must, last=last)
         if found is None:
-            needed = price * sum(task.cost for task in candidate.tasks) / self.spending.n_jobs
-            unit = "units of work" if self.spending.work is not None else "s"
-            remains = max(left, 0.0) / self.spending.n_jobs
+            unit, share = ("s", self.spending.n_jobs) if self.spending.is_timed else ("units of work", 1)
+            needed = price * sum(task.cost for task in candidate.tasks) / share
+            remains = max(left, 0.0) / share
             self._skip(candidate, f"would take about {needed:.0f} {unit}, {remains:.0f} {unit} were left")
         return found
 
@@ -301,7 +301,7 @@ class Board:
             self._judge(candidate)
 
     def _judge(self, candidate: Candidate) -> None:
-        if self._is_scarce(candidate):
+        if self._is_scarce():
             share = share_in_ensemble(
                 self._tried(candidate), list(self._peers()), self.job.target, self._rows
             )
@@ -314,8 +314,8 @@ class Board:
         candidate.status = "finishing"
         candidate.ready.extend(candidate.tasks[TRIAL_FOLDS:])
 
-    def _is_scarce(self, candidate: Candidate) -> bool:
-        """Return whether others could use what the rest of a learner would take."""
+    def _is_scarce(self) -> bool:
+        """Return whether those that wait want more than is left."""
         waiting = [c for c in self.candidates if c.status in ("waiting", "probing")]
         wanted = sum(self._price(c) * task.cost for c in waiting for task in c.tasks)
         return wanted > self.spending.left
