@@ -7,7 +7,11 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
-RUNNABLE = ("docs/guides/smaller-stacks.md", "docs/guides/limits.md")
+RUNNABLE = sorted(
+    f"docs/guides/{page.name}"
+    for page in (PROJECT / "docs/guides").glob("*.md")
+    if "```python" in page.read_text(encoding="utf-8")
+)
 
 
 def run_examples(page, folder, monkeypatch):
@@ -29,7 +33,7 @@ def test_the_examples_of_a_guide_run(page, tmp_path, monkeypatch):
     run_examples(page, tmp_path, monkeypatch)
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", *RUNNABLE])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/combining.md", *RUNNABLE])
 def test_links_lead_somewhere(page):
     text = (PROJECT / page).read_text(encoding="utf-8")
     for link in re.findall(r"\]\(([^)#]+)\)", text):

@@ -1,0 +1,1 @@
+"""Weights of several models made into those of one: arrays in, arrays out."""
