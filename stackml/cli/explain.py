@@ -13,9 +13,9 @@ from stackml.cli.options import Model, TrackingUri, Trusted, load_stack, place_o
 if TYPE_CHECKING:
     import pandas as pd
 
+    from stackml.assembly.loading import Model as AnyModel
     from stackml.explain.explanation import Explanation
     from stackml.scoring.reading import Rows
-    from stackml.stack.estimators import StackClassifier, StackRegressor
 
 EXAMPLES = examples(
     "stackml explain models:/fraud@champion rows.parquet --rows 5",
@@ -55,16 +55,22 @@ def explain(
 ) -> None:
     """Say which columns raise each row's prediction, and by how much.
 
-    What is usual in each column of the training table is where the reasons start from.
+    What is usual in each column of the training table is where the reasons start from. Of models put
+    together (routers, ensembles, ...) it says for each row who answered, or weighed how much.
     """
+    from stackml.cli.members import tell_members
     from stackml.cli.terminal import pairs, short_path
     from stackml.scoring.formats import format_of
+    from stackml.stack.estimator import BaseStack
     from stackml.stack.explaining import leading_rows
 
     if output is not None:
         format_of(output)
     stack = load_stack(model, tracking_uri, trusted)
     frame, names = _read(stack, data, None if highest else rows, id_)
+    if not isinstance(stack, BaseStack):
+        tell_members(stack.member_weights(frame.head(rows)), names)
+        return
     chosen = leading_rows(stack.fitted_, frame, rows, output=class_) if highest else slice(rows)
     found = stack.explain(frame.iloc[chosen], k=k, output=class_)
     if output is None:
@@ -75,9 +81,7 @@ def explain(
     pairs([*told, ("output", short_path(output))])
 
 
-def _read(
-    stack: StackClassifier | StackRegressor, data: str, n_rows: int | None, name: str | None
-) -> tuple[pd.DataFrame, pd.Series]:
+def _read(stack: AnyModel, data: str, n_rows: int | None, name: str | None) -> tuple[pd.DataFrame, pd.Series]:
     """Return rows under their places, no more columns than the stack knows, and what each is called."""
     from stackml.datasets.loading import load_dataset
     from stackml.foundation.errors import DataError, SchemaError, near_miss

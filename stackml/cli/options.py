@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from stackml.stack.estimators import StackClassifier, StackRegressor
+    from stackml.assembly.loading import Model as AnyModel
     from stackml.tracking.store import Store
 
 TrackingUri = Annotated[
@@ -44,9 +44,7 @@ def existing_store(tracking_uri: str | None) -> Store:
     return connect(tracking_uri, create=False)
 
 
-def load_stack(
-    model: str, tracking_uri: str | None, trusted: list[str] | None
-) -> StackClassifier | StackRegressor:
+def load_stack(model: str, tracking_uri: str | None, trusted: list[str] | None) -> AnyModel:
     """Load a stack from wherever `model` says; MLflow is asked only where it must be."""
     from stackml.tracking.flavor import load_model
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
+from stackml.assembly.loading import Model
 from stackml.foundation.errors import DataError, ParameterError
 from stackml.foundation.progress import Event, Listener, silent
 from stackml.scoring.formats import format_of
 from stackml.scoring.predicting import Predictor
 from stackml.scoring.reading import Rows, open_rows
 from stackml.scoring.writing import ROW, ScoreWriter
-from stackml.stack.estimators import StackClassifier, StackRegressor
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class BatchSummary:
 
 
 def score_file(
-    stack: StackClassifier | StackRegressor,
+    stack: Model,
     input: str | Path,
     output: str | Path,
     *,
@@ -59,7 +59,7 @@ def score_file(
 
     Parameters
     ----------
-    stack : StackClassifier or StackRegressor
+    stack : StackClassifier, StackRegressor or Assembly
         Fitted.
     input : path
         ``.parquet``, ``.pq``, ``.csv`` or ``.csv.gz``; columns in any order. A file without rows

@@ -10,9 +10,9 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
+from stackml.assembly.loading import Model
 from stackml.foundation.errors import DataError, StackmlWarning
 from stackml.scoring.reading import Batch
-from stackml.stack.estimators import StackClassifier, StackRegressor
 from stackml.tables.schema import Schema
 
 # How the tables room names a row; it counts within the rows it was given.
@@ -21,9 +21,9 @@ _ROW = re.compile(r"(?<=, row )\d+")
 
 @dataclass(frozen=True)
 class Predictor:
-    """A fitted stack and the names of what it says about a row."""
+    """A fitted model and the names of what it says about a row."""
 
-    stack: StackClassifier | StackRegressor
+    stack: Model
 
     @property
     def schema(self) -> Schema:
@@ -33,13 +33,13 @@ class Predictor:
     @cached_property
     def column_names(self) -> tuple[str, ...]:
         """Columns of the output that hold predictions."""
-        if isinstance(self.stack, StackClassifier):
+        if hasattr(self.stack, "predict_proba"):
             return ("prediction", *(f"probability_{label}" for label in self.stack.classes_))
         return ("prediction",)
 
     def empty(self) -> pa.Table:
         """Return the prediction columns of no rows, which says their types."""
-        if isinstance(self.stack, StackClassifier):
+        if hasattr(self.stack, "predict_proba"):
             return self._columns(self.stack.classes_[:0], np.empty((0, len(self.stack.classes_))))
         return self._columns(np.empty(0), np.empty((0, 0)))
 
@@ -59,7 +59,7 @@ class Predictor:
                 raise type(error)(f"{where}: {_in_file(str(error), batch.start)}") from error
 
     def _predict(self, batch: Batch) -> pa.Table:
-        if isinstance(self.stack, StackClassifier):
+        if hasattr(self.stack, "predict_proba"):
             probability = self.stack.predict_proba(batch.frame)
             return self._columns(self.stack.classes_[probability.argmax(axis=1)], probability)
         return self._columns(self.stack.predict(batch.frame), np.empty((batch.n_rows, 0)))

@@ -3,4 +3,3 @@
 from stackml.stack.estimators import StackClassifier as StackClassifier
 from stackml.stack.estimators import StackRegressor as StackRegressor
 from stackml.stack.fitted import FittedStack as FittedStack
-from stackml.stack.loading import load as load

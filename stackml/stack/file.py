@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, TypeVar, cast, get_args
 
 import numpy as np
 
@@ -21,11 +21,14 @@ from stackml.stack.labels import labels_from_state, labels_to_state
 from stackml.stack.proving import prove
 from stackml.storage.archive import read_archive, write_archive
 from stackml.storage.fields import one_of, refuse
+from stackml.storage.manifest import Manifest
 from stackml.storage.state import State
 from stackml.tables.encoding import MISSING
 from stackml.tables.schema import Schema
 from stackml.tables.table import Table
 from stackml.tables.target import Problem, ProblemKind
+
+Built = TypeVar("Built")
 
 KIND = "stack"
 ESTIMATORS = ("StackClassifier", "StackRegressor")
@@ -72,12 +75,18 @@ def read_stack(path: str | Path, *, trusted: Sequence[str] = ()) -> tuple[Fitted
         is built before all of it was checked.
     """
     manifest, state = read_archive(path, kind=KIND)
+    return opened_stack(path, manifest, state, trusted)
+
+
+def opened_stack(
+    path: str | Path, manifest: Manifest, state: State, trusted: Sequence[str]
+) -> tuple[FittedStack, str]:
+    """Build the stack of an archive that was read; see `read_stack`."""
     estimator = str(manifest.entries.get("estimator", ""))
     if estimator not in ESTIMATORS:
         raise StorageError(f"{path}: was written for '{estimator}', which this version does not know")
-    stack = _built(path, state, trusted)
-    regresses = estimator == "StackRegressor"
-    if stack.problem.is_regression != regresses:
+    stack = built(path, "stack", lambda: from_state(state, trusted=trusted), prove)
+    if stack.problem.is_regression != (estimator == "StackRegressor"):
         raise StorageError(
             f"{path}: was written for '{estimator}', but holds a {stack.problem.kind} problem; "
             "the file is damaged"
@@ -85,20 +94,27 @@ def read_stack(path: str | Path, *, trusted: Sequence[str] = ()) -> tuple[Fitted
     return stack, estimator
 
 
-def _built(path: str | Path, state: State, trusted: Sequence[str]) -> FittedStack:
+def built(path: str | Path, what: str, build: Callable[[], Built], prove: Callable[[Built], None]) -> Built:
+    """Build something from a foreign state, then prove that it works.
+
+    Raises
+    ------
+    StorageError
+        If either fails, whatever it raised.
+    """
     try:
-        stack = from_state(state, trusted=trusted)
+        found = build()
     except (StorageError, MissingExtraError):
         raise
     except Exception as error:  # a foreign state may make any part of any library stumble
-        raise StorageError(f"{path}: its state is not that of a stack ({_reason(error)})") from error
+        raise StorageError(f"{path}: its state is not that of a {what} ({_reason(error)})") from error
     try:
-        prove(stack)
+        prove(found)
     except MissingExtraError:
         raise
     except Exception as error:
-        raise StorageError(f"{path}: its state does not make a working stack ({_reason(error)})") from error
-    return stack
+        raise StorageError(f"{path}: its state does not make a working {what} ({_reason(error)})") from error
+    return found
 
 
 def _reason(error: Exception) -> str:
@@ -129,7 +145,7 @@ def from_state(state: Mapping[str, Any], *, trusted: Sequence[str] = ()) -> Fitt
     schema = Schema.from_state(state["schema"])
     return FittedStack(
         schema=schema,
-        problem=_problem_from_state(state["problem"], len(classes)),
+        problem=problem_from_state(state["problem"], len(classes)),
         classes=classes,
         layers=tuple(
             Layer(tuple(_member_from_state(member, trusted) for member in layer)) for layer in state["layers"]
@@ -139,11 +155,12 @@ def from_state(state: Mapping[str, Any], *, trusted: Sequence[str] = ()) -> Fitt
         passthrough=_flag(state["passthrough"], "passthrough"),
         typical=_typical_from_state(state.get("typical"), schema),
         label_dtype=dtype,
-        card=_card_from_state(state["card"]),
+        card=card_from_state(state["card"]),
     )
 
 
-def _problem_from_state(state: Mapping[str, Any], n_labels: int) -> Problem:
+def problem_from_state(state: Mapping[str, Any], n_labels: int) -> Problem:
+    """Return a stored problem, proven to fit its labels."""
     problem = Problem(**state)
     if type(problem.n_classes) is not int:
         raise StorageError("the number of classes is no integer; the file is damaged")
@@ -167,7 +184,8 @@ def _flag(value: Any, what: str) -> bool:
     return value
 
 
-def _card_from_state(card: Any) -> dict[str, Any]:
+def card_from_state(card: Any) -> dict[str, Any]:
+    """Return a stored card, proven to be one."""
     if not isinstance(card, dict) or not isinstance(card.get("plan", {}), dict):
         refuse("the card", "is not one")
     board = card.get("leaderboard", [])

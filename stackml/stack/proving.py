@@ -84,8 +84,8 @@ def _predict_one(stack: FittedStack, row: Table) -> None:
         )
         seen = with_proposals(seen, meta, number)
     combined = stack.combiner.predict(meta)
-    _check_output(combined, problem, "the combiner")
-    _check_output(stack.calibrator.apply(combined), problem, "the calibrator")
+    check_output(combined, problem, "the combiner")
+    check_output(stack.calibrator.apply(combined), problem, "the calibrator")
 
 
 def _of_member(member: Member, table: Table, problem: Problem) -> npt.NDArray[np.float32]:
@@ -96,11 +96,12 @@ def _of_member(member: Member, table: Table, problem: Problem) -> npt.NDArray[np
     if member.output_kind == "score":
         _check_values(found, 1, f"learner '{member.name}'")
     else:
-        _check_output(found, problem, f"learner '{member.name}'")
+        check_output(found, problem, f"learner '{member.name}'")
     return found
 
 
-def _check_output(values: npt.NDArray[np.floating], problem: Problem, what: str) -> None:
+def check_output(values: npt.NDArray[np.floating], problem: Problem, what: str) -> None:
+    """Refuse what is no prediction of one row."""
     _check_values(values, problem.n_outputs, what)
     if problem.is_regression:
         return

@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from mlflow.models.model import Model, ModelInfo
 
-    from stackml.stack.estimators import StackClassifier, StackRegressor
-
-    Stack = StackClassifier | StackRegressor
+    from stackml.assembly.base import FittedModel
+    from stackml.assembly.loading import Model as Stack
 
 FLAVOR_NAME = "stackml"
 LOADER = "stackml.tracking.pyfunc"
@@ -46,7 +45,7 @@ def save_model(
 
     Parameters
     ----------
-    stack : StackClassifier or StackRegressor
+    stack : StackClassifier, StackRegressor or Assembly
         Fitted.
     path : str or Path
         A folder that does not exist yet, or is empty.
@@ -104,11 +103,19 @@ def add_to_model(model: Model, stack: Stack) -> Model:
         version=stackml.__version__,
         estimator=type(stack).__name__,
         problem=fitted.problem.kind,
-        learners=[member.name for layer in fitted.layers for member in layer.members],
-        combiner=fitted.combiner.kind,
+        **_makeup(fitted),
         columns={column.name: column.kind for column in fitted.schema.read},
     )
     return model
+
+
+def _makeup(fitted: FittedModel) -> dict[str, Any]:
+    from stackml.assembly.base import FittedAssembly
+
+    if isinstance(fitted, FittedAssembly):
+        return {"kind": fitted.kind, "parts": [part.name for part in fitted.parts]}
+    learners = [member.name for layer in fitted.layers for member in layer.members]
+    return {"learners": learners, "combiner": fitted.combiner.kind}
 
 
 def log_model(
@@ -127,7 +134,7 @@ def log_model(
 
     Parameters
     ----------
-    stack : StackClassifier or StackRegressor
+    stack : StackClassifier, StackRegressor or Assembly
         Fitted.
     name : str, default="stack"
         Its name in the run: ``runs:/RUN_ID/stack``.
@@ -174,9 +181,7 @@ def log_model(
     return info
 
 
-def load_model(
-    uri: str | Path, *, trusted: Sequence[str] = (), store: Store | None = None
-) -> StackClassifier | StackRegressor:
+def load_model(uri: str | Path, *, trusted: Sequence[str] = (), store: Store | None = None) -> Stack:
     """Load a stack from wherever it is kept.
 
     Parameters
@@ -196,7 +201,7 @@ def load_model(
     StorageError
         If the file is damaged, hostile, of another format, or holds types not trusted.
     """
-    from stackml.stack.loading import load
+    from stackml.assembly.loading import load
 
     with stack_file(uri, store) as file:
         return load(file, trusted=trusted)

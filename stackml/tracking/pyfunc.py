@@ -14,7 +14,7 @@ from stackml.foundation.errors import ParameterError, near_miss
 from stackml.tables.reading import to_frame
 
 if TYPE_CHECKING:
-    from stackml.stack.estimators import StackClassifier, StackRegressor
+    from stackml.assembly.loading import Model
 
 TRUSTED = "STACKML_TRUSTED"
 PREDICTION = "prediction"
@@ -26,10 +26,10 @@ class PyfuncStack:
 
     Parameters
     ----------
-    stack : StackClassifier or StackRegressor
+    stack : StackClassifier, StackRegressor or Assembly
     """
 
-    def __init__(self, stack: StackClassifier | StackRegressor) -> None:
+    def __init__(self, stack: Model) -> None:
         self._stack = stack
 
     def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
@@ -69,7 +69,7 @@ class PyfuncStack:
         frame[PREDICTION] = prediction
         return frame
 
-    def get_raw_model(self) -> StackClassifier | StackRegressor:
+    def get_raw_model(self) -> Model:
         """Return the stack itself."""
         return self._stack
 
@@ -99,7 +99,7 @@ def _load_pyfunc(path: str) -> PyfuncStack:
     of your own are served with their type names, separated by commas, in the environment
     variable ``STACKML_TRUSTED``.
     """
-    from stackml.stack.loading import load
+    from stackml.assembly.loading import load
 
     trusted = [name.strip() for name in os.environ.get(TRUSTED, "").split(",") if name.strip()]
     return PyfuncStack(load(Path(path), trusted=trusted))

@@ -10,12 +10,12 @@ from stackml.tracking.client import import_mlflow
 from stackml.tracking.pyfunc import METHODS, PREDICTION, positional, probability_columns
 
 if TYPE_CHECKING:
-    from stackml.stack.estimators import StackClassifier, StackRegressor
+    from stackml.assembly.loading import Model
 
 _LABEL_TYPES = {"i": "long", "u": "long", "f": "double", "b": "boolean"}
 
 
-def stack_signature(stack: StackClassifier | StackRegressor) -> Any:
+def stack_signature(stack: Model) -> Any:
     """Return the `ModelSignature` of a stack.
 
     Columns the stack reads are required, the others it was fitted with may be given. Every

@@ -14,11 +14,10 @@ import pandas as pd
 from stackml.datasets import dataset_card, load_dataset
 from stackml.foundation.errors import DataError, ParameterError, SchemaError, near_miss
 from stackml.metrics import default_metric, get_metric, score_together
-from stackml.stack import StackClassifier, StackRegressor
 from stackml.tables.reading import to_frame
 from stackml.tracking.flavor import load_model
 from stackml.tracking.store import connect
-from stackml.workflow.held_out import STACK, Stack, codes_of, shown
+from stackml.workflow.held_out import STACK, Model, codes_of, shown
 from stackml.workflow.judging import RESAMPLES, Scored
 from stackml.workflow.models import Problem
 
@@ -53,7 +52,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: str | Path | Stack,
+    model: str | Path | Model,
     data: str | Path | pd.DataFrame | None = None,
     *,
     target: str | None = None,
@@ -69,7 +68,7 @@ def evaluate(
 
     Parameters
     ----------
-    model : str, Path, StackClassifier or StackRegressor
+    model : str, Path, StackClassifier, StackRegressor or Assembly
         A ``.stack`` file, a folder, ``models:/name@alias``, ``runs:/ID/stack``, or a stack.
     data : str, Path or DataFrame, optional
         Labelled rows. Give either these or `dataset`.
@@ -132,8 +131,8 @@ def evaluate(
     )
 
 
-def _stack(model: str | Path | Stack, tracking_uri: str | None, folder: Path | None) -> Stack:
-    if isinstance(model, StackClassifier | StackRegressor):
+def _stack(model: str | Path | Model, tracking_uri: str | None, folder: Path | None) -> Model:
+    if not isinstance(model, str | Path):
         return model
     registered = isinstance(model, str) and model.startswith(("models:", "runs:"))
     store = connect(tracking_uri, folder=folder, create=False) if registered else None
@@ -169,7 +168,7 @@ def _labelled(
     return frame, told, target, notes
 
 
-def _labels(frame: pd.DataFrame, target: str, stack: Stack, stated: Any, published: Any) -> npt.NDArray[Any]:
+def _labels(frame: pd.DataFrame, target: str, stack: Model, stated: Any, published: Any) -> npt.NDArray[Any]:
     """Return labels; a stack of 0 and 1 understands a positive value, stated or as it was published."""
     values = frame[target]
     missing = np.flatnonzero(values.isna())
@@ -178,7 +177,7 @@ def _labels(frame: pd.DataFrame, target: str, stack: Stack, stated: Any, publish
             f"target '{target}' is missing in {missing.size} row(s), first in row {missing[0]}; "
             "drop them first"
         )
-    if isinstance(stack, StackRegressor):
+    if not hasattr(stack, "predict_proba"):
         return values.to_numpy(dtype=np.float64)
     classes = list(stack.classes_)
     worded = classes == [0, 1] and not values.isin(classes).all()

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from stackml.assembly.estimator import Assembly
 from stackml.combiners.weighted import FittedWeights
 from stackml.stack import StackClassifier, StackRegressor
 from stackml.workflow.models import Problem
@@ -19,6 +20,7 @@ STACK = "stack"
 MEAN = "plain mean"
 
 Stack = StackClassifier | StackRegressor
+Model = Stack | Assembly
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -125,19 +127,19 @@ def predict_held_out(stack: Stack, rows: Rows, numbers: npt.NDArray[np.int64]) -
     )
 
 
-def shown(stack: Stack, frame: pd.DataFrame) -> FloatArray:
+def shown(stack: Model, frame: pd.DataFrame) -> FloatArray:
     """Return predictions in the shape metrics read: (n_rows,), multiclass (n_rows, n_classes)."""
-    if isinstance(stack, StackRegressor):
+    if not hasattr(stack, "predict_proba"):
         return stack.predict(frame)
     probability = stack.predict_proba(frame)
     return probability[:, 1] if probability.shape[1] == 2 else probability
 
 
 def codes_of(
-    stack: Stack, labels: npt.NDArray[Any], problem: Problem
+    stack: Model, labels: npt.NDArray[Any], problem: Problem
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
     """Return class codes (numbers unchanged) and whether each label is known to the stack."""
-    if problem == "regression" or isinstance(stack, StackRegressor):
+    if problem == "regression" or not hasattr(stack, "predict_proba"):
         values = np.asarray(labels, dtype=np.float64)
         return values, np.ones(len(values), dtype=bool)
     found = pd.Index(stack.classes_).get_indexer(pd.Index(labels))

@@ -9,12 +9,11 @@ import pandas as pd
 
 from stackml.foundation.errors import StackmlError
 from stackml.metrics import Difference, Metric, paired_difference
-from stackml.stack import StackRegressor
 from stackml.tracking.flavor import load_model
 from stackml.tracking.registry import CHALLENGER, CHAMPION, ModelVersion, champion, set_alias
 from stackml.tracking.registry import promote as promote_version
 from stackml.tracking.store import Store, connect
-from stackml.workflow.held_out import STACK, HeldOut, Stack, shown
+from stackml.workflow.held_out import STACK, HeldOut, Model, shown
 from stackml.workflow.judging import RESAMPLES
 from stackml.workflow.verdicts import SAME_ROWS, spoken
 
@@ -46,7 +45,7 @@ def decide(
     store: Store,
     name: str,
     version: int,
-    stack: Stack,
+    stack: Model,
     held_out: HeldOut,
     frame: pd.DataFrame,
     metric: Metric,
@@ -63,7 +62,7 @@ def decide(
         Registered model.
     version : int
         The new one.
-    stack : StackClassifier or StackRegressor
+    stack : StackClassifier, StackRegressor or Assembly
         The new one, fitted.
     held_out : HeldOut
         Rows the new version never saw, and its predictions.
@@ -110,7 +109,7 @@ def _against(
     store: Store,
     present: ModelVersion,
     version: int,
-    stack: Stack,
+    stack: Model,
     held_out: HeldOut,
     frame: pd.DataFrame,
     metric: Metric,
@@ -153,10 +152,11 @@ def _against(
     return Standing(alias, reason, present.version, found)
 
 
-def _same_target(theirs: Stack, ours: Stack) -> None:
-    if type(theirs) is not type(ours):
-        raise StackmlError(f"it is a {type(theirs).__name__}")
-    if isinstance(theirs, StackRegressor) or isinstance(ours, StackRegressor):
+def _same_target(theirs: Model, ours: Model) -> None:
+    regresses, wanted_too = (model.fitted_.problem.is_regression for model in (theirs, ours))
+    if regresses != wanted_too:
+        raise StackmlError(f"it predicts {'numbers' if regresses else 'classes'}")
+    if regresses:
         return
     found, wanted = theirs.classes_.tolist(), ours.classes_.tolist()
     if found != wanted:

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stackml.assembly.loading import load
 from stackml.datasets import load_dataset
-from stackml.stack.loading import load
 
 ROWS = 3000
 TRAIN = (

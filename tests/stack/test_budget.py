@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import GroupKFold
 
+from stackml.assembly.loading import load
 from stackml.foundation.errors import ParameterError
 from stackml.oof.budget import Clock
 from stackml.oof.repeating import MOST_MODELS
 from stackml.stack import StackClassifier, StackRegressor
-from stackml.stack.loading import load
 
 LEARNERS = ["lightgbm", "xgboost", "extra_trees", "logistic"]
 

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from stackml.assembly.loading import load
 from stackml.foundation.errors import StorageError, TrackingError
 from stackml.stack.estimators import StackClassifier
-from stackml.stack.loading import load
 from stackml.tracking import load_model, log_model
 from stackml.tracking.learner_runs import learner_records
 from stackml.tracking.runs import TrainingRecord, log_training

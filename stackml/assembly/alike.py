@@ -1,0 +1,66 @@
+"""Parts that predict the same thing: checked, and their outputs brought into one order of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from stackml.assembly.base import FittedModel, Part
+from stackml.foundation.errors import ParameterError
+
+
+def alike(parts: Sequence[Part]) -> FittedModel:
+    """Return the first model after checking that all predict what it predicts.
+
+    Raises
+    ------
+    ParameterError
+        If one predicts numbers and another classes, or their classes differ; both are named.
+    """
+    first = parts[0]
+    for part in parts[1:]:
+        ours, theirs = first.model, part.model
+        if ours.problem.is_regression != theirs.problem.is_regression:
+            numbers, classes = (first, part) if ours.problem.is_regression else (part, first)
+            raise ParameterError(
+                f"model '{numbers.name}' predicts numbers and '{classes.name}' classes; "
+                "give models of one target"
+            )
+        missing = [label for label in (*ours.classes, *theirs.classes) if label not in _both(ours, theirs)]
+        if missing:
+            raise ParameterError(
+                f"model '{first.name}' and '{part.name}' know different classes: {missing[0]!r} is known to "
+                "one alone; models of different labels are put together by stackml.LabelUnion"
+            )
+    return first.model
+
+
+def _both(ours: FittedModel, theirs: FittedModel) -> set[Any]:
+    return set(ours.classes) & set(theirs.classes)
+
+
+def outputs_of(
+    parts: Sequence[Part], classes: Sequence[Any], rows: pd.DataFrame, *, n_jobs: int = 1
+) -> npt.NDArray[np.float64]:
+    """Return every part's prediction, its columns in the order of `classes`.
+
+    Returns
+    -------
+    float64 ndarray of shape (n_parts, n_rows, n_outputs)
+    """
+    return np.stack([in_order(part.predict(rows, n_jobs=n_jobs), part.model, classes) for part in parts])
+
+
+def in_order(
+    outputs: npt.NDArray[np.float64], model: FittedModel, classes: Sequence[Any]
+) -> npt.NDArray[np.float64]:
+    """Return a model's outputs with their columns in the order of `classes`, which are all its own."""
+    if tuple(model.classes) == tuple(classes):
+        return outputs
+    if len(classes) == 2:
+        return 1.0 - outputs
+    return outputs[:, [model.classes.index(label) for label in classes]]

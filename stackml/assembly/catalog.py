@@ -1,0 +1,8 @@
+"""The closed catalog of assemblies: what a file may hold beside a stack."""
+
+from __future__ import annotations
+
+from stackml.assembly.base import FittedAssembly
+from stackml.assembly.ensemble import FittedEnsemble
+
+ASSEMBLIES: dict[str, type[FittedAssembly]] = {FittedEnsemble.kind: FittedEnsemble}

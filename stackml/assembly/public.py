@@ -1,0 +1,8 @@
+"""The public half of each kind of assembly."""
+
+from __future__ import annotations
+
+from stackml.assembly.ensemble import Ensemble, FittedEnsemble
+from stackml.assembly.estimator import Assembly
+
+PUBLIC: dict[str, type[Assembly]] = {FittedEnsemble.kind: Ensemble}
