@@ -28,7 +28,7 @@ LOADED: Final = {
     "xgboost-cpu": "xgboost",
     "scikit-learn": "sklearn",
 }
-OPTIONAL: Final = {"catboost": "best", "torch": "best", "pytabkit": "best", "polars": "polars"}
+OPTIONAL: Final = {"catboost": "best", "polars": "polars"}
 ENDINGS: Final = (".parquet", ".csv")
 
 
