@@ -7,6 +7,7 @@ from threading import Lock
 from typing import Any, ClassVar, final
 
 import numpy as np
+import numpy.typing as npt
 
 from stackml.features.native import NativeView, learn_native_view
 from stackml.learners.base import Budget, Learner, Rows
@@ -106,32 +107,27 @@ class XGBoostLearner(Learner):
 
     @property
     def prepare_key(self) -> tuple[Any, ...]:
-        """All XGBoost learners that read categories alike share one matrix."""
-        return (self.kind, self.most_levels)
+        """All XGBoost learners that read categories alike share the bins."""
+        return (self.kind, self.most_levels, self.max_bin)
 
-    def prepare(self, table: Table, rows: Rows | None = None) -> TableMatrix:
-        """Return the table as one ``xgboost.DMatrix`` without label.
-
-        Only the shares of categories are learned here: bins are made in `fit`, from the rows
-        learned from. Slicing this matrix was measured to be faster than a ``QuantileDMatrix`` of
-        each fold's rows.
+    def prepare(self, table: Table, rows: Rows | None = None) -> BinnedMatrix:
+        """Return the table and its bins, made once for all folds and variants.
 
         Raises
         ------
         SchemaError
             If the table has neither numbers nor categories.
         """
-        import xgboost as xgb
-
         view = learn_native_view(table, rows, self.most_levels)
-        types = list(view.types(table.schema))
+        matrix = view.matrix(table)
+        types = view.types(table.schema)
         with _BUILDING:
-            matrix = xgb.DMatrix(view.matrix(table), feature_types=types, enable_categorical=True, nthread=1)
-        return TableMatrix(view, matrix)
+            seen = matrix if rows is None else matrix[np.sort(rows)]
+            return BinnedMatrix(view, matrix, types, _quantiles(seen, types, self.max_bin, None))
 
     def fit(
         self,
-        prepared: TableMatrix,
+        prepared: BinnedMatrix,
         target: Target,
         rows: Rows,
         stop_rows: Rows | None,
@@ -151,8 +147,8 @@ class XGBoostLearner(Learner):
         stop_rows = None if budget.rounds is not None else rows_with_weight(target, stop_rows)
         patience = self._patience(budget, prepared, target, rows, stop_rows)
         outputs = Outputs.of(target, rows)
-        learned = _slice(prepared.matrix, outputs, target, rows)
-        held = None if stop_rows is None else _slice(prepared.matrix, outputs, target, stop_rows)
+        learned = self._part(prepared, outputs, target, rows)
+        held = None if stop_rows is None else self._part(prepared, outputs, target, stop_rows)
         booster = xgb.Booster(self._settings(target, seed), [learned] if held is None else [learned, held])
         done, goes_on = 0, True
         while goes_on:
@@ -162,18 +158,25 @@ class XGBoostLearner(Learner):
             done += 1
         kept = patience.kept
         model = bytes((booster if kept == done else booster[:kept]).save_raw("ubj"))
-        return FittedXGBoost(model, prepared.view, outputs, int(prepared.matrix.num_col()), kept)
+        return FittedXGBoost(model, prepared.view, outputs, prepared.matrix.shape[1], kept)
 
     def _patience(
-        self, budget: Budget, prepared: TableMatrix, target: Target, rows: Rows, stop_rows: Rows | None
+        self, budget: Budget, prepared: BinnedMatrix, target: Target, rows: Rows, stop_rows: Rows | None
     ) -> Patience:
         rounds = patience_of(self.patience, self.learning_rate)
         if not self.follow_metric:
             return Patience(budget, self.max_rounds, rounds)
-        cost = self.cost(len(rows), int(prepared.matrix.num_col()), 1) / expected_rounds(
+        cost = self.cost(len(rows), prepared.matrix.shape[1], 1) / expected_rounds(
             self.max_rounds, self.learning_rate
         )
         return patience_for(budget, self.max_rounds, rounds, target, rows, stop_rows, cost)
+
+    def _part(self, prepared: BinnedMatrix, outputs: Outputs, target: Target, rows: Rows) -> Any:
+        part = _quantiles(prepared.matrix[rows], prepared.types, self.max_bin, prepared.bins)
+        part.set_label(outputs.labels(target, rows))
+        if target.weight is not None:
+            part.set_weight(target.weight[rows].astype(np.float32))
+        return part
 
     def _settings(self, target: Target, seed: int) -> dict[str, Any]:
         problem = target.problem
@@ -215,19 +218,26 @@ class XGBoostLearner(Learner):
 
 
 @dataclass(frozen=True, eq=False)
-class TableMatrix:
-    """A table as XGBoost reads it.
+class BinnedMatrix:
+    """A table as XGBoost reads it, and the bins of its values.
 
     Attributes
     ----------
     view : NativeView
         How the table was read.
-    matrix : xgboost.DMatrix
-        Of all rows, without label.
+    matrix : float32 ndarray of shape (n_rows, n_features)
+        Never write into it: it can be the table's own block.
+    types : tuple of str
+        Of the columns, in XGBoost's words.
+    bins : xgboost.QuantileDMatrix
+        Of the rows that bins were learned from, without label; a part of the table is put in
+        the same bins.
     """
 
     view: NativeView
-    matrix: Any
+    matrix: npt.NDArray[np.float32]
+    types: tuple[str, ...]
+    bins: Any
 
 
 @final
@@ -260,12 +270,12 @@ class FittedXGBoost(FittedTrees):
         return trees_from_ubjson(found, ALL_BITS)
 
 
-def _slice(full: Any, outputs: Outputs, target: Target, rows: Rows) -> Any:
-    part = full.slice(rows)
-    part.set_label(outputs.labels(target, rows))
-    if target.weight is not None:
-        part.set_weight(target.weight[rows].astype(np.float32))
-    return part
+def _quantiles(matrix: npt.NDArray[np.float32], types: tuple[str, ...], max_bin: int, like: Any) -> Any:
+    import xgboost as xgb
+
+    return xgb.QuantileDMatrix(
+        matrix, feature_types=list(types), enable_categorical=True, max_bin=max_bin, nthread=1, ref=like
+    )
 
 
 def _loss(booster: Any, held: Any, number: int) -> float:
