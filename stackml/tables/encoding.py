@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -18,6 +19,7 @@ MISSING = -1
 UNSEEN = -2
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 TEXT_LENGTH = 40.0
+FEW_VALUES = 8
 
 
 def kind_of(series: pd.Series) -> Kind:
@@ -174,13 +176,24 @@ def _unhashable(series: pd.Series) -> DataError:
     )
 
 
-def codes_of(series: pd.Series, vocabulary: dict[str, int]) -> npt.NDArray[np.int32]:
+def codes_of(series: pd.Series, vocabulary: Mapping[str, int]) -> npt.NDArray[np.int32]:
     """Return a category column as codes: -1 missing, -2 a value the vocabulary lacks."""
+    if len(series) <= FEW_VALUES and not isinstance(series.dtype, pd.CategoricalDtype):
+        return _codes_one_by_one(series, vocabulary)
     codes, labels = factorized(series)
     known = np.fromiter((vocabulary.get(label, UNSEEN) for label in labels), np.int32, len(labels))
     lookup = np.append(known, np.int32(MISSING))  # index -1 reads the last entry
     result: npt.NDArray[np.int32] = lookup[codes]
     return result
+
+
+def _codes_one_by_one(series: pd.Series, vocabulary: Mapping[str, int]) -> npt.NDArray[np.int32]:
+    # What pandas does to find equal values takes longer than looking up each of a few.
+    values = series.tolist()
+    if any(value.__hash__ is None for value in values):
+        raise _unhashable(series)
+    found = (MISSING if pd.isna(value) else vocabulary.get(_label(value), UNSEEN) for value in values)
+    return np.fromiter(found, np.int32, len(values))
 
 
 def slot_values(series: pd.Series, column: Column) -> list[npt.NDArray[np.float32]]:

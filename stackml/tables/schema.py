@@ -65,6 +65,11 @@ class Column:
         """Whether learners see this column."""
         return self.role == "feature" and not self.unused
 
+    @cached_property
+    def positions(self) -> Mapping[str, int]:
+        """Code of each value of the vocabulary."""
+        return {label: position for position, label in enumerate(self.vocabulary)}
+
     @property
     def slots(self) -> tuple[str, ...]:
         """Names of the float32 slots this column fills in the numeric block."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -155,7 +155,7 @@ def encode(frame: pd.DataFrame, schema: Schema) -> Table:
     for column in schema.read:
         series = frame[column.name]
         if column.kind == "category":
-            codes[:, code] = codes_of(series, _positions(column.vocabulary))
+            codes[:, code] = codes_of(series, column.positions)
             code += 1
         elif column.kind != "text":
             series = datetimes_of(series) if column.kind == "datetime" else series
@@ -163,7 +163,3 @@ def encode(frame: pd.DataFrame, schema: Schema) -> Table:
                 numbers[:, slot] = values
                 slot += 1
     return Table(schema, numbers, codes)
-
-
-def _positions(vocabulary: Sequence[str]) -> dict[str, int]:
-    return {label: position for position, label in enumerate(vocabulary)}

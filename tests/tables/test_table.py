@@ -6,6 +6,7 @@ import pytest
 
 from stackml.foundation.errors import DataError, ParameterError, SchemaError, StackmlWarning
 from stackml.tables import Overrides, Schema, Table, read_file
+from stackml.tables.encoding import codes_of
 
 
 def frame():
@@ -209,3 +210,37 @@ def test_whole_numbers_no_float_can_tell_apart_are_not_read_and_said_so():
     assert "beyond 2**53" in Table.learn(rows).schema.notes()[0]
     codes = Table.learn(rows, Overrides(categories=["account"])).codes[:, 0]
     assert codes.tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.Series(["b", None, "never", "a"]),
+        pd.Series(["b", None, "a"], dtype=object),
+        pd.Series(["b", pd.NA, "a"], dtype="string"),
+        pd.Series(["a", None], dtype="category"),
+        pd.Series([3, 1, 7]),
+        pd.Series([3.0, np.nan, 0.1, 0.5]),
+        pd.Series([0.1, 0.5, np.nan], dtype=np.float32),
+        pd.Series([1, None, 3], dtype="Int64"),
+        pd.Series([True, False]),
+        pd.Series([True, None], dtype=object),
+        pd.Series(pd.to_datetime(["2020-01-02", None])),
+        pd.Series([3, "3", 3.0, 2.5], dtype=object),
+    ],
+    ids=lambda values: f"{values.dtype}-{values.iloc[0]}",
+)
+def test_a_value_has_one_code_in_a_few_rows_and_in_many(values):
+    words = ("a", "b", "3", "0.5", "0.1", "True", "False", "2020-01-02 00:00:00", "2.5")
+    vocabulary = {word: code for code, word in enumerate(words)}
+    few = codes_of(values, vocabulary)
+    many = codes_of(pd.concat([values] * 9, ignore_index=True), vocabulary)
+    assert len(values) * 9 > 8 >= len(values)
+    assert few.tolist() == many[: len(values)].tolist()
+
+
+@pytest.mark.parametrize("times", [1, 9])
+def test_a_cell_that_is_a_list_is_named_in_a_few_rows_and_in_many(times):
+    values = pd.Series(["a", ["b"]] * times, dtype=object, name="c")
+    with pytest.raises(DataError, match="column 'c', row 1: a cell holds a list"):
+        codes_of(values, {"a": 0})
