@@ -13,7 +13,7 @@ import pandas as pd
 
 from stackml.assembly.base import FittedModel
 from stackml.assembly.loading import public
-from stackml.foundation.errors import ParameterError, near_miss
+from stackml.foundation.errors import DataError, ParameterError, near_miss
 from stackml.metrics import Metric, Together, default_metric, get_metric, score_together
 from stackml.metrics.simultaneous import simultaneous_intervals
 from stackml.stack.arguments import checked_jobs
@@ -43,7 +43,8 @@ class Comparison:
         ``together_high`` (all differences of the table together) and ``p_value`` (this one);
         ``verdict`` (better, worse, level, baseline, unknown; by the interval of all together);
         ``lag``, ``lag_low``, ``lag_high`` behind the best (all pairs of models together);
-        ``us_per_row``, ``megabytes``, ``calls_per_row``, ``asked``; ``recommended``.
+        ``us_per_row``, ``megabytes``; ``calls_per_row`` and ``asked`` (how many parts of an
+        assembly were asked about a row, and which share of rows each); ``recommended``.
     verdicts : list of str
         One sentence a model other than the baseline.
     recommended : str
@@ -163,6 +164,8 @@ def compare_models(  # noqa: PLR0913  # what a user may choose, by name
     TrackingError, StorageError
         If a model cannot be found or read.
     """
+    if margin is not None and not margin >= 0:
+        raise ParameterError(f"margin={margin!r}: give 0 or more, in units of the first metric")
     named = _found(models, trusted, tracking_uri, folder)
     check_alike(named)
     candidates = with_singles(named) if learners else named
@@ -192,12 +195,11 @@ def compare_models(  # noqa: PLR0913  # what a user may choose, by name
         level=level,
         seed=seed,
     )
+    values = {name: found.intervals[name, wanted[0].name].value for name in by_name}
+    _check_decidable(values, wanted[0])
     versus = _versus(found, against, wanted, level)
     best, lags = lags_behind_best(
-        {name: found.intervals[name, wanted[0].name].value for name in by_name},
-        {name: found.draws[name, wanted[0].name] for name in by_name},
-        wanted[0],
-        level,
+        values, {name: found.draws[name, wanted[0].name] for name in by_name}, wanted[0], level
     )
     costs = {one.name: Cost(times[one.name], one.megabytes) for one in candidates}
     allowed = [name for name, lag in lags.items() if lag.is_allowed(margin)]
@@ -303,6 +305,15 @@ def _baseline(
     return max(singles, key=lambda name: -np.inf if np.isnan(scores[name]) else scores[name])
 
 
+def _check_decidable(values: Mapping[str, float], metric: Metric) -> None:
+    unknown = [name for name, value in values.items() if np.isnan(value)]
+    if unknown:
+        raise DataError(
+            f"{metric.name} has no value on these rows for '{unknown[0]}', so it cannot decide: the target "
+            "may hold one class alone; give other rows, or another metric first"
+        )
+
+
 def _noted(stated: str | None, against: Candidate) -> list[str]:
     if stated is not None or not against.of:
         return []
@@ -370,10 +381,16 @@ def _lag(lag: Any) -> dict[str, float]:
     return dict(zip(("lag", "lag_low", "lag_high"), ends, strict=True))
 
 
+def _asked(shares: Mapping[str, float]) -> str:
+    if shares and all(share == 1 for share in shares.values()):
+        return f"all {len(shares)}"
+    return ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares.items())
+
+
 def _price(cost: Cost, said: Answered) -> dict[str, Any]:
     return {
         "us_per_row": cost.us_per_row,
         "megabytes": cost.megabytes,
         "calls_per_row": said.calls_per_row,
-        "asked": ", ".join(f"{name} {100 * share:.0f} %" for name, share in said.asked.items()),
+        "asked": _asked(said.asked),
     }
