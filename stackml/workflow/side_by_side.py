@@ -167,10 +167,10 @@ def compare_models(  # noqa: PLR0913  # what a user may choose, by name
     if margin is not None and not margin >= 0:
         raise ParameterError(f"margin={margin!r}: give 0 or more, in units of the first metric")
     named = _found(models, trusted, tracking_uri, folder)
-    check_alike(named)
     candidates = with_singles(named) if learners else named
     if len(candidates) < 2:
         raise ParameterError(_too_few(candidates, learners))
+    check_alike(named)
     about = _about(named, stated=target is not None or dataset is not None)
     rows = labelled_rows(data, dataset, target, about).drawn(n_rows, seed)
     first = named[0].part.model
