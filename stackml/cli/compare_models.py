@@ -106,7 +106,7 @@ def _print_found(found: Comparison) -> None:
 
 def _print_scores(rows: pd.DataFrame) -> None:
     wide = console().width >= PIPED_WIDTH
-    columns = ["model", "value", *(["95 % interval"] if wide else []), "gain", "of all together", "verdict"]
+    columns = ["model", "value", *(["95 % interval"] if wide else []), "gain", "interval", "verdict"]
     cells = [
         [
             str(row["model"]),
@@ -125,10 +125,10 @@ def _print_scores(rows: pd.DataFrame) -> None:
 
 
 def _say_how(found: Comparison) -> None:
-    share = f"{100 * found.level:g} %"
+    several = f"all {found.comparisons} comparisons together, " if found.comparisons > 1 else ""
     say(
-        f"Gain: over {found.baseline}, + is better in every metric. Its intervals hold for all "
-        f"{found.comparisons} comparisons together ({share}, paired bootstrap)."
+        f"Gain: over {found.baseline}, + is better in every metric; intervals: {several}"
+        f"{100 * found.level:g} %, paired bootstrap."
     )
 
 

@@ -87,7 +87,8 @@ def recommended_because(
     level : float
     """
     words, price = metric.replace("_", " "), _priced(costs[taken])
-    sure = f"{100 * level:g} % for all {len(lags) * (len(lags) - 1) // 2} pairs of models together"
+    pairs = len(lags) * (len(lags) - 1) // 2
+    sure = f"{100 * level:g} %" + (f" for all {pairs} pairs of models together" if pairs > 1 else "")
     if len(allowed) == 1:
         others = "is shown to be worse" if margin is None else f"may lag by more than {margin:g}"
         return f"recommended: {taken}, the best in {words}{price}: every other {others} ({sure})"
@@ -96,8 +97,9 @@ def recommended_because(
     if taken == best:
         return f"recommended: {taken}, the best in {words} and {among} {rule} it ({sure})"
     lag = lags[taken]
-    loss = "" if math.isnan(lag.high) else f"; it may still be worse by up to {_short(lag.high)}"
-    return f"recommended: {taken}, {among} {rule} the best, {best}, in {words} ({sure}){loss}"
+    loss = f"; it lags by {_short(lag.value)} here and may be worse by up to {_short(lag.high)}"
+    told = "" if math.isnan(lag.high) or lag.high == 0 else loss
+    return f"recommended: {taken}, {among} {rule} the best, {best}, in {words} ({sure}){told}"
 
 
 def _priced(cost: Cost) -> str:

@@ -40,7 +40,7 @@ def test_two_models_on_the_same_rows(compared, tmp_path):
     assert "2 models on rows.csv: 120 rows, target fraud" in out
     assert "roc_auc (baseline: small)" in out
     assert "brier (baseline: small)" in out
-    assert "all 2 comparisons together (95 %, paired bootstrap)" in out
+    assert "all 2 comparisons together, 95 %, paired bootstrap" in out
     assert re.search(r"^plain +0\.\d{4} +[+-]0\.\d{4} +\[[+-]0\.\d{4}, [+-]0\.\d{4}\]", out, flags=re.M)
     assert re.search(r"^plain +stack +\d+\.\d +0\.\d{3}$", out, flags=re.M)
     assert re.search(r"^plain .* small on the same rows", out, flags=re.M)

@@ -176,13 +176,13 @@ def test_times_are_measured_and_megabytes_are_those_of_the_file(stack, weak, tmp
 def test_what_is_cheaper_and_not_shown_to_be_worse_is_recommended_unless_a_margin_forbids(stack):
     models = {"stack": stack, "small": fit(["logistic"])}
     options = {"target": "bad", "metrics": ["roc_auc"], **QUICK}
-    few = compare_models(models, UNSEEN, n_rows=30, **options)
+    few = compare_models(models, UNSEEN, n_rows=40, **options)
     assert few.table["model"].iloc[0] == "stack"
-    assert few.recommended == "small", "30 rows do not show a difference"
-    assert "it may still be worse by up to" in few.recommendation
-    strict = compare_models(models, UNSEEN, n_rows=30, margin=0.01, **options)
+    assert few.recommended == "small", "40 rows do not show a difference"
+    assert " here and may be worse by up to " in few.recommendation
+    strict = compare_models(models, UNSEEN, n_rows=40, margin=0.01, **options)
     assert strict.recommended == "stack"
-    assert "every other may lag by more than 0.01" in strict.recommendation
+    assert "every other may lag by more than 0.01 (95 %)" in strict.recommendation
     assert compare_models(models, UNSEEN, **options).recommended == "stack", "400 rows do"
     with pytest.raises(ParameterError, match=r"margin=-1: give 0 or more"):
         compare_models(models, UNSEEN, margin=-1, **options)
