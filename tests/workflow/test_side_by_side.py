@@ -218,6 +218,15 @@ def test_classes_are_aligned_by_label(stack):
     assert row(found, "one")["value"] == row(found, "other")["value"]
 
 
+def test_a_positive_value_is_understood_as_in_evaluating(stack, weak, found):
+    truth = UNSEEN.assign(bad=UNSEEN["bad"].map({0: "paid", 1: "late"}))
+    models, options = {"stack": stack, "weak": weak}, {"target": "bad", "metrics": ["roc_auc"], **QUICK}
+    worded = compare_models(models, truth, positive="late", **options)
+    assert row(worded, "weak")["value"] == row(found, "weak")["value"]
+    with pytest.raises(DataError, match=r"never is 'lat'; it holds: "):
+        compare_models(models, truth, positive="lat", **options)
+
+
 def test_three_classes_and_numbers_are_compared_too():
     three = pd.Series(np.select([SEEN["a"] < -0.5, SEEN["a"] < 0.5], ["low", "mid"], "high"))
     truth = UNSEEN.assign(bad=np.select([UNSEEN["a"] < -0.5, UNSEEN["a"] < 0.5], ["low", "mid"], "high"))
