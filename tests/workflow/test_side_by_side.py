@@ -10,7 +10,9 @@ import pytest
 import stackml
 from stackml.foundation.errors import DataError, ParameterError, SchemaError, TrackingError
 from stackml.metrics import get_metric
+from stackml.tracking.flavor import log_model
 from stackml.tracking.store import connect
+from stackml.tracking.writing import running
 from stackml.workflow import compare_models
 from stackml.workflow.held_out import shown
 from stackml.workflow.side_by_side_recording import record_comparison, write_comparison
@@ -325,6 +327,19 @@ def test_a_comparison_is_a_run_of_its_own(found, tmp_path):
     assert kept["verdict"].tolist() == found.table["verdict"].tolist()
     shown_as = Path(client.download_artifacts(logged.run_id, "comparison.json", str(tmp_path)))
     assert json.loads(shown_as.read_text())["columns"] == list(found.table.columns)
+
+
+def test_models_of_the_registry_and_of_files_stand_side_by_side(stack, weak, tmp_path):
+    store = connect(folder=tmp_path, experiment="e")
+    with running(store, "training", {}) as run_id:
+        log_model(stack, registered_model_name="fraud", run_id=run_id, store=store)
+    models = ["models:/fraud/1", f"old=runs:/{run_id}/stack", weak.save(tmp_path / "weak.stack")]
+    found = compare_models(models, UNSEEN, target="bad", folder=tmp_path, **QUICK)
+    assert set(found.table["model"]) == {"fraud/1", "old", "weak"}
+    assert row(found, "old")["difference"] == 0
+    assert row(found, "old")["verdict"] == "level"
+    with pytest.raises(TrackingError, match=r"did you mean 'fraud'"):
+        compare_models(["models:/fraut/1", weak], UNSEEN, target="bad", folder=tmp_path, **QUICK)
 
 
 def test_on_a_real_table_a_stack_its_learners_and_an_ensemble(real_data):
