@@ -36,8 +36,8 @@ train: setup ## Train a pipeline: PIPELINE=fraud|credit|readmission [DATASET=ban
 score: setup ## Score a batch with the champion: PIPELINE=fraud [DATASET=banksim] [INPUT=rows.csv OUTPUT=out.csv]
 	@$(BIN)/stackml score models:/$(PIPELINE)$(if $(DATASET),-$(DATASET))@champion $(or $(INPUT),$(if $(DATASET),$(error INPUT=rows.csv is needed with DATASET=$(DATASET)),data/samples/$(PIPELINE)_sim.csv)) $(or $(OUTPUT),runs/$(PIPELINE)-scores.csv) $(ARGS)
 
-compare: setup ## Put runs side by side: RUNS="id id", or the pipeline's latest
-	@$(BIN)/stackml compare $(if $(RUNS),$(RUNS),--pipeline $(PIPELINE)) $(ARGS)
+compare: setup ## Put runs side by side: RUNS="id id", or the pipeline's latest; models: MODELS="a.stack b.stack" DATA=rows.csv
+	@$(BIN)/stackml compare $(if $(MODELS),$(MODELS) --data $(or $(DATA),$(error DATA=rows.csv is needed with MODELS)),$(if $(RUNS),$(RUNS),--pipeline $(PIPELINE))) $(ARGS)
 
 ui: setup ## Open the MLflow UI on the project's store
 	@$(BIN)/stackml ui $(ARGS)

@@ -28,7 +28,17 @@ _ROOMS = {
     "load": "stackml.assembly.loading",
     "Overrides": "stackml.tables.schema",
 }
-_SUBPACKAGES = ("tracking", "datasets", "metrics", "splitting", "learners", "combiners", "decision", "tables")
+_SUBPACKAGES = (
+    "tracking",
+    "datasets",
+    "metrics",
+    "splitting",
+    "learners",
+    "combiners",
+    "decision",
+    "tables",
+    "workflow",
+)
 
 __all__ = ["Ensemble", "Overrides", "StackClassifier", "StackRegressor", "load"]
 

@@ -56,7 +56,7 @@ for _name, _run, _examples, _short in (
     ("score", score.score, score.EXAMPLES, "Score a file of rows."),
     ("evaluate", evaluate.evaluate, evaluate.EXAMPLES, "Measure a stack on rows with known answers."),
     ("explain", explain.explain, explain.EXAMPLES, "Say why rows are predicted as they are."),
-    ("compare", compare.compare, compare.EXAMPLES, "Put runs side by side."),
+    ("compare", compare.compare, compare.EXAMPLES, "Put runs or models side by side."),
     ("promote", promote.promote, promote.EXAMPLES, "Make a registered version the champion."),
     ("learners", learners.learners, learners.EXAMPLES, "List the learners and presets."),
     ("init", init.init, init.EXAMPLES, "Write the ready pipelines into a project."),

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stackml.cli.examples import examples
-from stackml.cli.options import Model, TrackingUri, Trusted, load_stack, place_of
+from stackml.cli.options import Model, TrackingUri, Trusted, load_stack, place_of, value_of
 
 EXAMPLES = examples(
     "stackml evaluate models:/fraud@champion later.parquet --target fraud",
@@ -43,7 +43,7 @@ def evaluate(
     stack = load_stack(model, tracking_uri, trusted)
     file, dataset = place_of(data)
     found = run(
-        stack, file, dataset=dataset, target=target, positive=_value(positive), metrics=metrics or None
+        stack, file, dataset=dataset, target=target, positive=value_of(positive), metrics=metrics or None
     )
     heading(f"{model} on {data}: {found.rows:,} rows, target {found.target}")
     rows = [[s.metric, number(s.value), interval(s.low, s.high)] for s in found.scores]
@@ -52,8 +52,3 @@ def evaluate(
         say()
     for note in found.notes:
         say(f"- {note}")
-
-
-def _value(text: str | None) -> str | int | None:
-    """Return a number as one: the column that is compared with it holds numbers then."""
-    return int(text) if text is not None and text.lstrip("-").isdigit() else text

@@ -65,3 +65,8 @@ def place_of(data: str) -> tuple[Path | None, str | None]:
         return None, data
     known = [*dataset_cards(), *(found.name for found in Path().glob("*.*"))]
     raise DataError(f"there is neither a file nor a known table '{data}'{near_miss(data, known)}")
+
+
+def value_of(text: str | None) -> str | int | None:
+    """Return a number as one: the column that is compared with it holds numbers then."""
+    return int(text) if text is not None and text.lstrip("-").isdigit() else text

@@ -76,10 +76,13 @@ class Together:
     ----------
     intervals : mapping of (prediction, metric) to Interval
     differences : mapping of (prediction, other prediction, metric) to Difference
+    draws : mapping of (prediction, metric) to float64 ndarray of shape (n_resamples,)
+        Values on the resamples, on the metric's own scale, the same resample in the same place.
     """
 
     intervals: Mapping[tuple[str, str], Interval]
     differences: Mapping[tuple[str, str, str], Difference]
+    draws: Mapping[tuple[str, str], FloatArray]
 
 
 def bootstrap_interval(
@@ -218,9 +221,10 @@ def score_together(
     drawn = resamples(len(target), weights, groups, n_resamples, seed)
     table = np.array([scored(w) for w in drawn])
     own = np.array(scored(weights))
-    intervals, differences = {}, {}
+    intervals, differences, draws = {}, {}, {}
     for j, metric in enumerate(metrics):
         for i, name in enumerate(names):
+            draws[name, metric.name] = table[:, i, j]
             low, high = _range(table[:, i, j], level)
             intervals[name, metric.name] = Interval(float(own[i, j]), low, high, level, len(target))
         for a, b in pairs:
@@ -231,7 +235,7 @@ def score_together(
             low, high = _range(gaps, level)
             found = Difference(value, low, high, _p_value(gaps), level, len(target))
             differences[a, b, metric.name] = found
-    return Together(intervals, differences)
+    return Together(intervals, differences, draws)
 
 
 def _prepared(

@@ -28,7 +28,7 @@ PIPELINE_TAG = "stackml.pipeline"
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class RunComparison:
     """Runs side by side.
 
     Attributes
@@ -68,7 +68,7 @@ def compare(
     tracking_uri: str | None = None,
     folder: Path | None = None,
     seed: int = 0,
-) -> Comparison:
+) -> RunComparison:
     """Put runs side by side.
 
     Parameters
@@ -96,7 +96,7 @@ def compare(
     table = runs_table(store, list(found))
     runs = [_read(store, run) for run in found.values()]
     pairs = combinations(runs, 2) if run_ids else ((runs[0], other) for other in runs[1:])
-    return Comparison(table, [_verdict(a, b, seed) for a, b in pairs])
+    return RunComparison(table, [_verdict(a, b, seed) for a, b in pairs])
 
 
 def _latest(store: Store, pipeline: str | None, latest: int) -> list[str]:

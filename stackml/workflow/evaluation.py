@@ -11,14 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from stackml.datasets import dataset_card, load_dataset
-from stackml.foundation.errors import DataError, ParameterError, SchemaError, near_miss
 from stackml.metrics import default_metric, get_metric, score_together
-from stackml.tables.reading import to_frame
 from stackml.tracking.flavor import load_model
 from stackml.tracking.store import connect
-from stackml.workflow.held_out import STACK, Model, codes_of, shown
+from stackml.workflow.held_out import STACK, Model, shown
 from stackml.workflow.judging import RESAMPLES, Scored
+from stackml.workflow.labelled import coded_target, labelled_rows, units_of
 from stackml.workflow.models import Problem
 
 
@@ -97,22 +95,11 @@ def evaluate(
     """
     stack = _stack(model, tracking_uri, folder)
     about: Mapping[str, Any] = stack.fitted_.card.get("training", {})
-    frame, told, target, notes = _labelled(data, dataset, target, about)
+    rows = labelled_rows(data, dataset, target, about)
     problem = stack.fitted_.problem.kind
-    labels = _labels(frame, target, stack, positive, about.get("positive"))
-    y, known = codes_of(stack, labels, problem)
-    if not known.all():
-        at = int(np.flatnonzero(~known)[0])
-        classes = ", ".join(str(c) for c in list(getattr(stack, "classes_", []))[:10])
-        raise DataError(
-            f"target '{target}', row {at}: {labels[at]!r} is no class of the stack; it knows: {classes}"
-            + ("; say which value is class 1 with positive=" if problem == "binary" else "")
-        )
-    if groups is not None and groups not in frame.columns:
-        raise SchemaError(f"the rows have no column '{groups}' for groups{near_miss(groups, frame.columns)}")
-    units = groups or (about.get("unit") if about.get("unit") in frame.columns else None)
-    prediction = shown(stack, frame.drop(columns=target))
-    drawn = frame[units].to_numpy() if units else None
+    y = coded_target(rows, stack, positive, about.get("positive"))
+    prediction = shown(stack, rows.features)
+    drawn = units_of(rows, groups, about)
     names = metrics or about.get("metrics") or [default_metric(problem).name]
     wanted = [get_metric(name, problem) for name in dict.fromkeys(names)]
     found = score_together(y, {STACK: prediction}, wanted, groups=drawn, n_resamples=RESAMPLES, seed=seed)
@@ -121,13 +108,13 @@ def evaluate(
     ]
     return Evaluation(
         model=str(model) if isinstance(model, str | Path) else type(model).__name__,
-        data=told,
-        target=target,
+        data=rows.name,
+        target=rows.target,
         problem=problem,
         rows=len(y),
         scores=scores,
         predictions=_predictions(y, prediction),
-        notes=notes,
+        notes=rows.notes,
     )
 
 
@@ -137,59 +124,6 @@ def _stack(model: str | Path | Model, tracking_uri: str | None, folder: Path | N
     registered = isinstance(model, str) and model.startswith(("models:", "runs:"))
     store = connect(tracking_uri, folder=folder, create=False) if registered else None
     return load_model(model, store=store)
-
-
-def _labelled(
-    data: str | Path | pd.DataFrame | None, dataset: str | None, target: str | None, about: Mapping[str, Any]
-) -> tuple[pd.DataFrame, str, str, list[str]]:
-    if (data is None) == (dataset is None):
-        raise ParameterError(
-            "give either labelled rows (a file) or the name of a dataset, and only one of them"
-        )
-    notes: list[str] = []
-    if dataset is not None:
-        frame, told = load_dataset(dataset).frame, dataset
-        target = target or dataset_card(dataset).target
-        if about.get("dataset") == dataset:
-            notes.append(
-                f"the stack was trained on {about.get('n_train', 0):,} rows of '{dataset}', which are among "
-                "these: the scores are better than on new rows"
-            )
-    else:
-        frame, told = to_frame(data), str(data) if isinstance(data, str | Path) else "rows"
-        target = target or about.get("target")
-    if target is None:
-        raise ParameterError("the stack does not say which column it predicts; give target=")
-    if target not in frame.columns:
-        raise SchemaError(
-            f"{told} has no column '{target}' to compare predictions with{near_miss(target, frame.columns)}; "
-            "give target=, or score the rows instead where the truth is not known yet"
-        )
-    return frame, told, target, notes
-
-
-def _labels(frame: pd.DataFrame, target: str, stack: Model, stated: Any, published: Any) -> npt.NDArray[Any]:
-    """Return labels; a stack of 0 and 1 understands a positive value, stated or as it was published."""
-    values = frame[target]
-    missing = np.flatnonzero(values.isna())
-    if missing.size:
-        raise DataError(
-            f"target '{target}' is missing in {missing.size} row(s), first in row {missing[0]}; "
-            "drop them first"
-        )
-    if not hasattr(stack, "predict_proba"):
-        return values.to_numpy(dtype=np.float64)
-    classes = list(stack.classes_)
-    worded = classes == [0, 1] and not values.isin(classes).all()
-    for positive in (stated, published) if worded else ():
-        if positive is not None and (values == positive).any():
-            return (values == positive).to_numpy().astype(np.int64)
-        if stated is not None:
-            found = ", ".join(str(value) for value in values.unique()[:5])
-            raise DataError(f"target '{target}' never is {stated!r}; it holds: {found}")
-    if all(isinstance(c, str) for c in classes):
-        values = values.astype(str)
-    return values.to_numpy()
 
 
 def _predictions(y: npt.NDArray[Any], prediction: npt.NDArray[np.float64]) -> pd.DataFrame:

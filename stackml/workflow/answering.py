@@ -1,0 +1,93 @@
+"""What each model says about the same rows, and what it takes to say it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from time import process_time
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from stackml.assembly.alike import in_order
+from stackml.assembly.base import FittedAssembly
+from stackml.foundation.errors import DataError
+from stackml.foundation.threads import one_thread_each
+from stackml.workflow.candidates import Candidate
+
+TIMED_ROWS = 10_000
+
+
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """What a model said about rows.
+
+    Attributes
+    ----------
+    prediction : float64 ndarray
+        In the shape metrics read: (n_rows,), multiclass (n_rows, n_classes).
+    asked : mapping of str to float
+        Of an assembly: the share of rows each part was asked about. Empty for a stack.
+    """
+
+    prediction: npt.NDArray[np.float64]
+    asked: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def calls_per_row(self) -> float:
+        """How many models were asked about a row, on average; 1 for what is no assembly."""
+        return sum(self.asked.values()) if self.asked else 1.0
+
+
+def answered(
+    candidate: Candidate, rows: pd.DataFrame, classes: Sequence[object], n_jobs: int = 1
+) -> Answered:
+    """Return what a model says about rows, its classes in a given order.
+
+    Raises
+    ------
+    DataError
+        If the rows are not what the model reads; the message names the model.
+    """
+    part = candidate.part
+    asked: dict[str, float] = {}
+    try:
+        if isinstance(part.model, FittedAssembly):
+            found = part.model.answers(rows, n_jobs=n_jobs)
+            outputs = found.values
+            shares = found.calls / max(1, len(rows))
+            asked = {one.name: float(share) for one, share in zip(part.model.parts, shares, strict=True)}
+        else:
+            outputs = part.predict(rows, n_jobs=n_jobs)
+    except DataError as error:
+        raise type(error)(f"model '{candidate.name}': {error}") from error
+    outputs = in_order(outputs, part.model, classes)
+    return Answered(outputs[:, 0] if outputs.shape[1] == 1 else outputs, asked)
+
+
+def us_per_row(candidates: Sequence[Candidate], rows: pd.DataFrame, repeats: int) -> list[float]:
+    """Return about the microseconds of processor time that each model takes a row, on one thread.
+
+    The models take turns, so that what else the machine does disturbs all alike, and the median
+    of the turns counts. Rows are read from a frame as in batch scoring, at most 10,000 of them;
+    with few rows the cost of a call shows. Compare these numbers, do not quote them.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+        Each has predicted before: what is made once is made.
+    rows : DataFrame
+    repeats : int
+        Turns; 0 measures nothing and returns nan.
+    """
+    timed = rows.head(TIMED_ROWS)
+    seconds: list[list[float]] = [[] for _ in candidates]
+    with one_thread_each():
+        for _ in range(repeats):
+            for candidate, taken in zip(candidates, seconds, strict=True):
+                started = process_time()
+                candidate.part.predict(timed, n_jobs=1)
+                taken.append(process_time() - started)
+    return [1e6 * median(taken) / max(1, len(timed)) if taken else float("nan") for taken in seconds]
