@@ -90,8 +90,10 @@ def register(
             if is_database(store.registry_uri):
                 # MLflow would look the model's address up in its global store, not in this one.
                 uri = logged.artifact_location
+        # Of a model without a run a database would ask MLflow's global store for one.
+        told = None if run_id is None and is_database(store.registry_uri) else model_id
         made = store.client.create_model_version(
-            name, source=uri, run_id=run_id, tags=without_secrets(tags or {}), model_id=model_id
+            name, source=uri, run_id=run_id, tags=without_secrets(tags or {}), model_id=told
         )
         if model_id is not None:
             _link(store, logged, name, int(made.version))

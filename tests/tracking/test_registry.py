@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stackml.foundation.errors import TrackingError
-from stackml.tracking import load_model
+from stackml.tracking import load_model, log_model
 from stackml.tracking.registry import champion, list_versions, promote, register, set_alias
 
 
@@ -73,3 +73,9 @@ def test_a_model_is_loaded_by_its_alias(store, name, classifier, rows):
     promote(store, name, 3)
     found = load_model(f"models:/{name}@champion", store=store)
     np.testing.assert_array_equal(found.predict_proba(rows), classifier.predict_proba(rows))
+
+
+def test_a_model_logged_without_a_run_is_registered_too(store, classifier):
+    info = log_model(classifier, store=store, registered_model_name="without-a-run")
+    assert info.registered_model_version == 1
+    assert isinstance(load_model("models:/without-a-run/1", store=store), type(classifier))
