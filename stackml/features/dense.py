@@ -52,11 +52,14 @@ class DenseChoice:
         For each, every number also gives ``max(0, z - hinge)``, so a linear model can bend.
     one_hot_levels : int
         Categories with more levels are given target and frequency codes instead.
+    texts : bool
+        Whether coordinates of texts are read; linear models read their terms instead.
     """
 
     spread: Spread = "normal"
     hinges: tuple[float, ...] = ()
     one_hot_levels: int = 16
+    texts: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +135,7 @@ class PlainDense:
 
     def to_state(self) -> State:
         """Return all parts as plain data."""
-        wide = {"wide": self.wide.to_state()} if len(self.wide.slots) else {}
+        wide = {"wide": self.wide.to_state()} if len(self.wide.slots) or len(self.wide.gaps) else {}
         return {
             "slots": self.slots,
             "scaler": self.scaler.to_state(),
@@ -283,7 +286,7 @@ def _learn_plain(seen: Table, choice: DenseChoice) -> PlainDense:
         learn_scaler(ranks(seen.codes[:, list(ordered)]), "robust"),
         frequencies,
         learn_scaler(frequencies.encode(seen.codes), "robust"),
-        learn_wide(seen),
+        learn_wide(seen, choice.texts),
     )
 
 

@@ -44,7 +44,7 @@ class WideBlock:
 
     def parts(self, numbers: Floats32) -> list[Floats32]:
         """Return scaled coordinates (missing is 0) and indicators of gaps; nothing without columns."""
-        if not len(self.slots):
+        if not len(self.slots) and not len(self.gaps):
             return []
         z = np.clip((numbers[:, self.slots] - self.centre) / self.unit, -CLIP, CLIP)
         z[np.isnan(z)] = 0.0
@@ -87,29 +87,35 @@ NOTHING_WIDE = WideBlock(
 )
 
 
-def learn_wide(seen: Table) -> WideBlock:
+def learn_wide(seen: Table, texts: bool = True) -> WideBlock:
     """Learn means and units of coordinates, without the target.
 
     Parameters
     ----------
     seen : Table
         Rows to learn from.
+    texts : bool
+        Whether texts are read beside embeddings; whether one is missing is read either way.
     """
     spans = seen.schema.wide
     if not spans:
         return NOTHING_WIDE
-    centres, units, gaps = [], [], []
+    of_texts = seen.schema.text_starts
+    slots, centres, units, gaps = [np.zeros(0, np.int64)], [np.zeros(0)], [np.zeros(0)], []
     for first, end in spans:
         block = seen.numbers[:, first:end]
         missing = np.isnan(block[:, 0])
         present = block[~missing].astype(np.float64)
         if missing.any():
             gaps.append(first)
+        if not texts and first in of_texts:
+            continue
+        slots.append(np.arange(first, end))
         centres.append(present.mean(axis=0) if len(present) else np.zeros(end - first))
         spread = float(present.std(axis=0).max()) if len(present) else 1.0
         units.append(np.full(end - first, spread if spread > _LEAST else 1.0))
     return WideBlock(
-        np.concatenate([np.arange(first, end) for first, end in spans]),
+        np.concatenate(slots),
         np.concatenate(centres).astype(np.float32),
         np.concatenate(units).astype(np.float32),
         np.array(gaps, np.int64),

@@ -56,6 +56,11 @@ class EmbeddingEncoder:
         """Number of coordinates."""
         return int(self.rotation.shape[1]) or self.dimension
 
+    @property
+    def trees_read(self) -> int:
+        """Number of coordinates, the strongest of long vectors, that trees read."""
+        return min(PLAIN_WIDTH, self.width)
+
     def read(self, vectors: Floats32) -> Floats32:
         """Return coordinates, float32 of shape (n_rows, width); NaN where a vector is missing.
 

@@ -24,7 +24,6 @@ WIDE: tuple[str, ...] = ("text", "embedding")  # kinds of which one column fills
 ROLES: tuple[str, ...] = ("feature", "target", "group", "time", "weight", "id", "drop")
 
 CALENDAR_PARTS = ("month", "day", "day_of_week", "hour")
-TREES_READ = 64  # coordinates of one text or embedding
 
 
 @dataclass(frozen=True)
@@ -206,11 +205,18 @@ class Schema:
         return tuple(found)
 
     @cached_property
+    def text_starts(self) -> frozenset[int]:
+        """First slot of each text column."""
+        kinds = [column.kind for column in self.read if column.kind in WIDE]
+        return frozenset(first for (first, _), kind in zip(self.wide, kinds, strict=True) if kind == "text")
+
+    @cached_property
     def tree_slots(self) -> npt.NDArray[np.int64]:
         """Slots that trees read: all but the later coordinates of texts and embeddings."""
         read = np.ones(len(self.number_slots), dtype=bool)
-        for first, end in self.wide:
-            read[first + TREES_READ : end] = False
+        coders = [column.encoder for column in self.read if column.encoder is not None]
+        for (first, end), encoder in zip(self.wide, coders, strict=True):
+            read[first + encoder.trees_read : end] = False
         return np.flatnonzero(read)
 
     @cached_property

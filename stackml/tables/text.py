@@ -29,7 +29,8 @@ Unit = Literal["word", "piece"]
 WIDTH: Final = 64  # coordinates of a text column
 MOST_TERMS: Final = 10_000  # of words and pairs of words, and as many pieces of words
 MOST_TEXTS: Final = 30_000  # texts that terms and coordinates are learned from
-SHORT: Final = 120.0  # characters; of longer texts pieces of words are not counted, which takes long
+TREES_READ: Final = 32  # of them; more take a tree long and tell it little
+SHORT: Final = 300.0  # characters; of longer texts pieces of words are not counted, which takes long
 _LEAST_ROWS = 2  # a term of one row alone says nothing about another
 _WORDS = r"(?u)\b\w+\b"
 _ANALYSES: Mapping[str, Mapping[str, Any]] = {
@@ -87,6 +88,11 @@ class TextEncoder:
     def width(self) -> int:
         """Number of coordinates."""
         return int(self.components.shape[1])
+
+    @property
+    def trees_read(self) -> int:
+        """Number of coordinates, the strongest, that trees read."""
+        return min(TREES_READ, self.width)
 
     @property
     def n_terms(self) -> int:
