@@ -24,7 +24,7 @@ PROBLEMS = {
 }
 N_ROWS = 240
 TRAIN, STOP = np.arange(180), np.arange(180, 210)
-WORDS = "late early paid owed lost found card cash bank shop street night".split()
+WORDS = ["late", "early", "paid", "owed", "lost", "found", "card", "cash", "bank", "shop", "street", "night"]
 
 
 @dataclass(frozen=True)
