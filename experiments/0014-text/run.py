@@ -113,20 +113,13 @@ def digits() -> tuple[Ways, np.ndarray, str]:
     }, y, "roc_auc"
 
 
-def digits_class() -> tuple[Ways, np.ndarray, str]:
-    """Which digit an image shows."""
-    data = load_digits()
-    ways, _, _ = digits()
-    return ways, data.target, "log_loss"
-
-
 def _table(name: str) -> pd.DataFrame:
     return pd.read_parquet(Path(os.environ["STACKML_DATA"]) / f"{name}.parquet")
 
 
 CASES: dict[str, Callable[[], tuple[Ways, np.ndarray, str]]] = {
     f.__name__: f
-    for f in (docs_scipy, docs_package, docs_lines, diabetes130, vehicle_claims, digits, digits_class)
+    for f in (docs_scipy, docs_package, docs_lines, diabetes130, vehicle_claims, digits)
 }
 
 
