@@ -7,9 +7,11 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 
 import stackml
-from stackml.foundation.errors import DataError
+from stackml.foundation.errors import DataError, StorageError
 from stackml.scoring import score_file
 from stackml.stack.estimators import StackClassifier, StackRegressor
+from stackml.stack.file import KIND, to_state
+from stackml.storage.archive import read_archive, write_archive
 from stackml.tracking import save_model
 
 N_ROWS = 600
@@ -218,3 +220,68 @@ def test_categories_of_a_real_table_can_be_read_as_one_text(real_data):
     without = classifier("logistic").fit(X[:2000][["Age"]], y[:2000])
     read = roc_auc_score(y[2000:], stack.predict_proba(X[2000:])[:, 1])
     assert read > roc_auc_score(y[2000:], without.predict_proba(X[2000:][["Age"]])[:, 1]) + 0.1
+
+
+def test_under_time_folds_later_words_change_no_earlier_prediction(data):
+    rows, y = data
+    day = np.arange(N_ROWS)
+    other = rows.assign(note=rows["note"].where(day < 500, "quite another thing, quite new, came up"))
+    other["image"] = [v if i < 500 else np.ones(64, np.float32) for i, v in enumerate(rows["image"])]
+    found = []
+    for frame in (rows, other):
+        stack = classifier("logistic", "extra_trees").fit(frame, y, time=day)
+        found.append(stack.oof_.iloc[:400].to_numpy(dtype=np.float64, na_value=np.nan))
+    assert np.isfinite(found[0]).any()
+    np.testing.assert_array_equal(found[0], found[1])
+
+
+def test_a_learner_added_later_reads_them(data):
+    rows, y = data
+    stack = classifier("logistic").fit(rows.iloc[TRAIN], y[TRAIN])
+    before = stack.transform(rows)[:, 0]
+    stack.add_learner("lightgbm")
+    np.testing.assert_array_equal(stack.transform(rows)[:, 0], before)
+    assert list(stack.learners_) == ["logistic", "lightgbm"]
+
+
+def linear(state):
+    return next(m for m in state["layers"][0] if m["kind"] == "linear")["models"][0]
+
+
+def shorten_terms(state):
+    linear(state)["terms"] = linear(state)["terms"][:-1]
+
+
+def take_terms_away(state):
+    del linear(state)["terms"]
+    state["schema"]["columns"][2]["encoder"]["components"] = np.ones((3, 1), np.float16)
+
+
+def read_beyond(state):
+    linear(state)["view"]["plain"]["wide"]["gaps"] = np.array([10_000])
+
+
+def swap_kinds(state):
+    columns = state["schema"]["columns"]
+    columns[2]["encoder"], columns[3]["encoder"] = columns[3]["encoder"], columns[2]["encoder"]
+
+
+def other_width(state):
+    columns = state["schema"]["columns"]
+    columns[3]["encoder"]["dimension"] = 5
+    columns[3]["encoder"]["rotation"] = np.zeros((5, 0), np.int32)
+
+
+@pytest.mark.parametrize("change", [shorten_terms, take_terms_away, read_beyond, swap_kinds, other_width])
+def test_a_hostile_file_is_refused(fitted, tmp_path, change):
+    state = to_state(fitted.fitted_)
+    write_archive(
+        tmp_path / "hostile.stack", kind=KIND, state=state, manifest={"estimator": "StackClassifier"}
+    )
+    _, read = read_archive(tmp_path / "hostile.stack", kind=KIND)
+    change(read)
+    write_archive(
+        tmp_path / "hostile.stack", kind=KIND, state=read, manifest={"estimator": "StackClassifier"}
+    )
+    with pytest.raises(StorageError):
+        stackml.load(tmp_path / "hostile.stack")
