@@ -6,7 +6,7 @@ it gives a row is the same in any company: rows of a sparse matrix are summed on
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal, TypeAlias
@@ -30,7 +30,7 @@ WIDTH: Final = 64  # coordinates of a text column
 MOST_TERMS: Final = 10_000  # of words and pairs of words, and as many pieces of words
 MOST_TEXTS: Final = 30_000  # texts that terms and coordinates are learned from
 TREES_READ: Final = 32  # of them; more take a tree long and tell it little
-SHORT: Final = 300.0  # characters; of longer texts pieces of words are not counted, which takes long
+SHORT: Final = 300.0  # characters; of longer texts pieces of words are not counted: they take much memory
 _LEAST_ROWS = 2  # a term of one row alone says nothing about another
 _WORDS = r"(?u)\b\w+\b"
 _ANALYSES: Mapping[str, Mapping[str, Any]] = {
@@ -59,7 +59,7 @@ class Terms:
 
     def weigh(self, texts: Sequence[str]) -> Sparse:
         """Return TF-IDF rows of length 1 (or 0), float32 of shape (n_texts, n_terms)."""
-        counts = self._counter.transform(texts).astype(np.float32)
+        counts = _counts(self.unit, self._counter.transform, texts).astype(np.float32)
         counts.data = (1.0 + np.log(counts.data)) * self.rarity[counts.indices]
         return _unit_length(counts)
 
@@ -210,7 +210,7 @@ def _learn_terms(unit: Unit, texts: Sequence[str]) -> Terms | None:
     repeats = np.bincount(codes, minlength=len(distinct))
     counter = _counter(unit, None)
     try:
-        counts = counter.fit_transform(distinct)
+        counts = _counts(unit, counter.fit_transform, list(distinct))
     except ValueError:  # not one term in all the texts
         return None
     rows = np.asarray((counts > 0).T @ repeats).ravel()
@@ -239,6 +239,29 @@ def _counter(unit: str, vocabulary: Mapping[str, int] | None) -> Any:
     from sklearn.feature_extraction.text import CountVectorizer
 
     return CountVectorizer(vocabulary=vocabulary, **_ANALYSES[unit])
+
+
+def _counts(unit: str, count: Callable[[Sequence[str]], Sparse], texts: Sequence[str]) -> Sparse:
+    """Return counts of terms in each text.
+
+    Pieces never cross the space between two words, so they are cut once for each distinct word.
+    """
+    if unit != "piece":
+        return count(texts)
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    splitter = CountVectorizer(analyzer=_split)
+    try:
+        of_words = splitter.fit_transform(texts)
+    except ValueError:  # not one word in all the texts
+        return count(texts)
+    counts = sp.csr_matrix(of_words @ count(splitter.get_feature_names_out().tolist()))
+    counts.sort_indices()  # so that a row is summed in one order, whatever words others hold
+    return counts
+
+
+def _split(text: str) -> list[str]:
+    return text.lower().split()
 
 
 def _unit_length(rows: Sparse) -> Sparse:
