@@ -218,14 +218,14 @@ def columns(meta: MetaFeatures, learners: tuple[str, ...]) -> FloatArray:
     block = [meta.of(name).astype(np.float64) for name in learners]
     if meta.features is not None:
         codes = meta.features.codes.astype(np.float64)
-        block += [meta.features.numbers.astype(np.float64), np.where(codes < 0, np.nan, codes)]
+        block += [meta.features.tree_numbers.astype(np.float64), np.where(codes < 0, np.nan, codes)]
     return np.ascontiguousarray(np.column_stack(block))
 
 
 def _categorical(meta: MetaFeatures) -> list[int]:
     if meta.features is None:
         return []
-    first = meta.values.shape[1] + meta.features.numbers.shape[1]
+    first = meta.values.shape[1] + meta.features.tree_numbers.shape[1]
     return list(range(first, first + meta.features.codes.shape[1]))
 
 

@@ -65,7 +65,7 @@ class FittedColumns:
         w = ones_like(table.numbers, weight)
         w = w / w.sum()
         kept, stats = [], []
-        for slot in range(table.numbers.shape[1]):
+        for slot in table.schema.plain_slots.tolist():  # texts and embeddings are for the learners
             values = table.numbers[:, slot].astype(np.float64)
             known = ~np.isnan(values)
             if not known.any():

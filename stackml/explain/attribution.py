@@ -16,11 +16,13 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 
 from stackml.foundation.errors import ParameterError
 from stackml.foundation.randomness import stream
 from stackml.tables.schema import Schema
 from stackml.tables.table import Table
+from stackml.tables.text import Sparse
 
 Floats = npt.NDArray[np.float64]
 Predict = Callable[[Table], Floats]
@@ -134,18 +136,20 @@ def walk_orders(n_columns: int, n_permutations: int, seed: int) -> npt.NDArray[n
 
 @dataclass(frozen=True, eq=False)
 class _Columns:
-    """Which column each slot and each code belongs to."""
+    """Which column each slot, each code and each text's terms belong to."""
 
     number: int
     of_slot: npt.NDArray[np.int64]
     of_code: npt.NDArray[np.int64]
+    of_text: tuple[int, ...]
 
     @staticmethod
     def of(schema: Schema) -> _Columns:
         read = schema.read
         slots = [at for at, column in enumerate(read) for _ in column.slots]
         codes = [at for at, column in enumerate(read) if column.kind == "category"]
-        return _Columns(len(read), np.array(slots, dtype=np.int64), np.array(codes, dtype=np.int64))
+        texts = tuple(at for at, column in enumerate(read) if column.kind == "text")
+        return _Columns(len(read), np.array(slots, dtype=np.int64), np.array(codes, dtype=np.int64), texts)
 
     def differing(self, one: Table, other: Table) -> npt.NDArray[np.bool_]:
         """Return where two tables of as many rows differ, bool of shape (n_rows, n_columns)."""
@@ -207,9 +211,21 @@ class _Walker:
             taken[:, self.columns.of_slot], self.rows.numbers[own], self.background.numbers[other]
         )
         codes = np.where(taken[:, self.columns.of_code], self.rows.codes[own], self.background.codes[other])
-        found = self.predict(Table(self.rows.schema, numbers, codes))
+        terms = self._terms(own, other, taken)
+        found = self.predict(Table(self.rows.schema, numbers, codes, terms))
         values: Floats = found[np.arange(walk.size), self.outputs[own]]
         return values
+
+    def _terms(
+        self, own: npt.NDArray[np.intp], other: npt.NDArray[np.intp], taken: npt.NDArray[np.bool_]
+    ) -> tuple[Sparse, ...]:
+        found = []
+        for column, of_rows, usual in zip(
+            self.columns.of_text, self.rows.terms, self.background.terms, strict=True
+        ):
+            both = sp.vstack([of_rows, usual], format="csr")
+            found.append(both[np.where(taken[:, column], own, of_rows.shape[0] + other)])
+        return tuple(found)
 
 
 def _in_batches(predict: Predict, table: Table, batch_rows: int) -> Floats:

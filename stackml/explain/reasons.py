@@ -11,6 +11,7 @@ import pandas as pd
 
 from stackml.explain.words import MISSING_WORD, Words
 from stackml.foundation.errors import ParameterError
+from stackml.tables.schema import WIDE, Column
 
 COLUMNS: Final = ("row", "rank", "column", "value", "typical", "contribution", "sentence")
 AUDIBLE: Final = 1e-3  # of the row's strongest contribution; what is weaker is no reason
@@ -63,18 +64,21 @@ def reason_codes(
             column = words.table.schema.read[at]
             typical = usual.setdefault(column.name, words.usual(column))
             value, amount = words.value(row, column), float(contributions[row, at])
-            said = _said(column.name, value, unseen=words.unseen(row, column))
-            sentence = f"{said} (typically {typical}) {_moves(amount, subjects[row])}"
+            said = _said(column, value, typical, unseen=words.unseen(row, column))
+            sentence = f"{said} {_moves(amount, subjects[row])}"
             label = words.frame.index[row]
             found.append((label, rank, column.name, value, typical, amount, sentence))
     frame = pd.DataFrame(found, columns=list(COLUMNS))
     return frame if found else frame.astype({"rank": np.int64, "contribution": np.float64})
 
 
-def _said(name: str, value: str, *, unseen: bool) -> str:
+def _said(column: Column, value: str, typical: str, *, unseen: bool) -> str:
+    name, usually = column.name, f"(typically {typical})"
     if value == MISSING_WORD:
-        return f"{name} is missing"
-    return f"{name} = {value}, never seen in training," if unseen else f"{name} = {value}"
+        return f"{name} is missing {usually}" if column.kind not in WIDE else f"{name} is missing"
+    if column.kind in WIDE:
+        return f"the {column.kind} of '{name}'"
+    return f"{name} = {value}, never seen in training, {usually}" if unseen else f"{name} = {value} {usually}"
 
 
 def _moves(amount: float, subject: str) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stackml.tables.encoding import MISSING
-from stackml.tables.schema import Column
+from stackml.tables.schema import WIDE, Column
 from stackml.tables.table import Table
 
 
@@ -16,7 +16,8 @@ def typical_row(table: Table) -> Table:
     A number or date is the lower median of the values that are there, so it is a value that
     occurs, and its slots (parts, calendar) are those of that value; a column that is missing in
     more than half of the rows is typically missing. A category is its most common value, missing
-    counted as one. No target is looked at, and weights do not count.
+    counted as one. A text or an embedding is the mean of the coordinates that are there, with no term of its
+    own. No target is looked at, and weights do not count.
 
     Parameters
     ----------
@@ -40,6 +41,8 @@ def typical_row(table: Table) -> Table:
 
 
 def _middle(slots: npt.NDArray[np.float32], column: Column) -> npt.NDArray[np.float32]:
+    if column.kind in WIDE:
+        return _mean(slots)
     values = slots[:, : column.parts].astype(np.float64).sum(axis=1)
     present = np.flatnonzero(~np.isnan(values))
     if 2 * present.size < values.size:
@@ -47,6 +50,14 @@ def _middle(slots: npt.NDArray[np.float32], column: Column) -> npt.NDArray[np.fl
     middle = (present.size - 1) // 2
     row = present[np.argpartition(values[present], middle)[middle]]
     found: npt.NDArray[np.float32] = slots[row]
+    return found
+
+
+def _mean(slots: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    present = slots[~np.isnan(slots[:, 0])]
+    if 2 * len(present) < len(slots):
+        return np.full(slots.shape[1], np.nan, dtype=np.float32)
+    found: npt.NDArray[np.float32] = present.mean(axis=0, dtype=np.float64).astype(np.float32)
     return found
 
 

@@ -10,10 +10,11 @@ import pandas as pd
 from pandas.api import types as pdt
 
 from stackml.tables.encoding import MISSING, UNSEEN, labels_of
-from stackml.tables.schema import Column
+from stackml.tables.schema import WIDE, Column
 from stackml.tables.table import Table
 
 MISSING_WORD = "missing"
+_NAMED = {"text": "a text", "embedding": "an embedding"}  # neither is printed: too long, or too private
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,9 @@ class Words:
     def value(self, row: int, column: Column) -> str:
         """Return a cell of the rows."""
         value = self.frame[column.name].iloc[row]
+        if column.kind in WIDE:
+            given = not pd.api.types.is_scalar(value) or not pd.isna(value)
+            return _NAMED[column.kind] if given else MISSING_WORD
         if pd.isna(value):
             return MISSING_WORD
         return labels_of([value])[0] if column.kind == "category" else shown(value)
@@ -51,6 +55,8 @@ class Words:
             code = int(self.typical.codes[0, self._code(column)])
             return MISSING_WORD if code <= MISSING else column.vocabulary[code]
         at = self.typical.schema.number_slots.index(column.slots[0])
+        if column.kind in WIDE:
+            return MISSING_WORD if np.isnan(self.typical.numbers[0, at]) else "average"
         parts = self.typical.numbers[0, at : at + column.parts].astype(np.float64)
         value = float(parts.sum() + column.offset)
         if column.parts == 1 and not column.offset:

@@ -27,6 +27,7 @@ from stackml.features.levels import (
 from stackml.features.scaling import CLIP, Floats32, Scaler, Spread, learn_scaler, scaler_from_state
 from stackml.features.shared import SharedViews
 from stackml.features.target_encoding import TargetEncoder, fit_target_encoder
+from stackml.features.wide import NOTHING_WIDE, WideBlock, learn_wide
 from stackml.foundation.digest import digest
 from stackml.storage.fields import finite_array, finite_number, positions
 from stackml.storage.state import State
@@ -51,11 +52,14 @@ class DenseChoice:
         For each, every number also gives ``max(0, z - hinge)``, so a linear model can bend.
     one_hot_levels : int
         Categories with more levels are given target and frequency codes instead.
+    texts : bool
+        Whether coordinates of texts are read; linear models read their terms instead.
     """
 
     spread: Spread = "normal"
     hinges: tuple[float, ...] = ()
     one_hot_levels: int = 16
+    texts: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +83,8 @@ class PlainDense:
     frequencies : Frequencies
         Of the code columns that have too many levels for one-hot.
     frequency_scaler : Scaler
+    wide : WideBlock
+        Coordinates of texts and embeddings.
     """
 
     slots: Rows
@@ -90,12 +96,14 @@ class PlainDense:
     ranks: Scaler
     frequencies: Frequencies
     frequency_scaler: Scaler
+    wide: WideBlock = NOTHING_WIDE
 
     def transform(self, table: Table) -> Floats32:
         """Return float32 of shape (n_rows, n_plain)."""
         check_levels((*self.one_hot, *self.frequencies.levels), table.schema)
         check_columns(self.slots, table.numbers.shape[1])
         check_columns(self.gaps, len(self.slots))
+        self.wide.check(table.numbers.shape[1])
         check_columns(self.ordered, table.codes.shape[1])
         first = self._rows(table.numbers[:_BLOCK], table.codes[:_BLOCK])
         if table.n_rows <= _BLOCK:
@@ -117,6 +125,7 @@ class PlainDense:
         parts += [indicators(codes[:, column], n) for column, n in self.one_hot]
         parts.append(self.ranks.transform(ranks(codes[:, list(self.ordered)])))
         parts.append(self.frequency_scaler.transform(self.frequencies.encode(codes)))
+        parts += self.wide.parts(all_numbers)
         return np.concatenate(parts, axis=1)
 
     @cached_property
@@ -126,6 +135,7 @@ class PlainDense:
 
     def to_state(self) -> State:
         """Return all parts as plain data."""
+        wide = {"wide": self.wide.to_state()} if len(self.wide.slots) or len(self.wide.gaps) else {}
         return {
             "slots": self.slots,
             "scaler": self.scaler.to_state(),
@@ -136,6 +146,7 @@ class PlainDense:
             "ranks": self.ranks.to_state(),
             "frequencies": self.frequencies.to_state(),
             "frequency_scaler": self.frequency_scaler.to_state(),
+            **wide,
         }
 
     @staticmethod
@@ -151,6 +162,7 @@ class PlainDense:
             scaler_from_state(state["ranks"]),
             Frequencies.from_state(state["frequencies"]),
             scaler_from_state(state["frequency_scaler"]),
+            WideBlock.from_state(state["wide"]) if "wide" in state else NOTHING_WIDE,
         )
 
 
@@ -257,7 +269,8 @@ def prepare_dense(table: Table, rows: Rows | None, choice: DenseChoice) -> Prepa
 
 def _learn_plain(seen: Table, choice: DenseChoice) -> PlainDense:
     n_levels = level_counts(seen.schema)
-    slots = np.array([i for i, coarse in enumerate(_coarse(seen.schema)) if coarse], np.int64)
+    coarse = _coarse(seen.schema)
+    slots = np.array([i for i in seen.schema.plain_slots if coarse[i]], np.int64)
     block = seen.numbers[:, slots]
     few = [i for i, n in enumerate(n_levels) if n <= choice.one_hot_levels]
     many = [i for i, n in enumerate(n_levels) if n > choice.one_hot_levels]
@@ -273,6 +286,7 @@ def _learn_plain(seen: Table, choice: DenseChoice) -> PlainDense:
         learn_scaler(ranks(seen.codes[:, list(ordered)]), "robust"),
         frequencies,
         learn_scaler(frequencies.encode(seen.codes), "robust"),
+        learn_wide(seen, choice.texts),
     )
 
 

@@ -48,7 +48,7 @@ class NativeView:
             NUMBER if column.ordered or position in self.frequencies.columns else CATEGORY
             for position, column in enumerate(schema.categories)
         )
-        return (NUMBER,) * len(schema.number_slots) + tuple(codes)
+        return (NUMBER,) * len(schema.tree_slots) + tuple(codes)
 
     def matrix(self, table: Table) -> npt.NDArray[np.float32]:
         """Return float32 of shape (n_rows, n_features), C order.
@@ -63,15 +63,14 @@ class NativeView:
         """
         if table.n_features == 0:
             raise SchemaError(
-                "boosters read numbers and categories, and the table has neither; "
-                "add such a column, or a step that makes numbers of the text columns"
+                "boosters read numbers and categories, and the table has neither; add such a column"
             )
         check_levels(self.frequencies.levels, table.schema)
         if table.codes.shape[1] == 0:
-            return np.ascontiguousarray(table.numbers, dtype=np.float32)
-        n_slots = table.numbers.shape[1]
-        matrix = np.empty((table.n_rows, table.n_features), dtype=np.float32)
-        matrix[:, :n_slots] = table.numbers
+            return np.ascontiguousarray(table.tree_numbers, dtype=np.float32)
+        n_slots = table.tree_numbers.shape[1]
+        matrix = np.empty((table.n_rows, n_slots + table.codes.shape[1]), dtype=np.float32)
+        matrix[:, :n_slots] = table.tree_numbers
         matrix[:, n_slots:] = table.codes
         codes = matrix[:, n_slots:]
         codes[codes < 0] = np.nan

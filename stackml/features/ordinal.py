@@ -49,7 +49,7 @@ class OrdinalView:
         """Return the matrix, float32 of shape (n_rows, n_ordinal), C order."""
         check_levels((*self.frequencies.levels, *self.encoder.levels), table.schema)
         check_columns(self.ranked, table.codes.shape[1])
-        numbers = _scaled(table.numbers, self.scaler)
+        numbers = _scaled(table.tree_numbers, self.scaler)
         return _joined(numbers, table.codes, self.ranked, self.frequencies, self.encoder.encode(table.codes))
 
     @cached_property
@@ -154,10 +154,10 @@ def prepare_ordinal(
     coded = [i for i in range(len(n_levels)) if i not in ranked]
     scaler = None
     if scaled:
-        scaler = learn_scaler(table.numbers if rows is None else table.numbers[rows], "normal")
+        scaler = learn_scaler(table.tree_numbers if rows is None else table.tree_numbers[rows], "normal")
     frequencies = learn_frequencies(table.codes, coded, n_levels, rows)
     plain = OrdinalView(ranked, frequencies, TargetEncoder((), [], 1), scaler)
-    return PreparedOrdinal(table, _scaled(table.numbers, scaler), plain)
+    return PreparedOrdinal(table, _scaled(table.tree_numbers, scaler), plain)
 
 
 def _scaled(numbers: Floats32, scaler: Scaler | None) -> Floats32:

@@ -209,13 +209,13 @@ class HBOSLearner(AnomalyLearner):
     ) -> FittedLearner:
         """Count the rows in bins; of the target only zero weights are read."""
         seen = prepared.take(training_rows(target, rows, self.kind))
-        scaler = learn_scaler(seen.numbers, "robust")
+        scaler = learn_scaler(seen.tree_numbers, "robust")
         assert isinstance(scaler, RobustScaler)
         n_bins = self.n_bins or int(np.clip(np.sqrt(seen.n_rows), 5, 50))
-        scaled = scaler.transform(seen.numbers)
+        scaled = scaler.transform(seen.tree_numbers)
         low = scaled.min(axis=0, initial=0.0)
         width = np.maximum(scaled.max(axis=0, initial=0.0) - low, 1e-6) / n_bins
-        cells = bins_of(scaled, np.isnan(seen.numbers), low, width, n_bins)
+        cells = bins_of(scaled, np.isnan(seen.tree_numbers), low, width, n_bins)
         rarity = [_rarity(cells[:, j], n_bins) for j in range(cells.shape[1])]
         shares = learn_frequencies(seen.codes, range(seen.codes.shape[1]), level_counts(seen.schema), None)
         table = np.stack(rarity, axis=1) if rarity else np.zeros((n_bins + 3, 0), np.float32)
@@ -256,10 +256,10 @@ class FittedHBOS(FittedLearner):
     def scores(self, table: Table) -> Floats:
         """Return the sum over columns of the negative log-share of the row's bin or level."""
         n_bins = len(self.rarity) - 3
-        check_width(self.rarity.shape[1], table.numbers.shape[1], self.kind)
+        check_width(self.rarity.shape[1], table.tree_numbers.shape[1], self.kind)
         check_levels(self.shares.levels, table.schema)
-        scaled = self.scaler.transform(table.numbers)
-        cells = bins_of(scaled, np.isnan(table.numbers), self.low, self.width, n_bins)
+        scaled = self.scaler.transform(table.tree_numbers)
+        cells = bins_of(scaled, np.isnan(table.tree_numbers), self.low, self.width, n_bins)
         total = np.zeros(table.n_rows)
         for j in range(cells.shape[1]):
             total += self.rarity[cells[:, j], j]

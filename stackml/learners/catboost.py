@@ -73,15 +73,14 @@ class Blocks:
         """
         if table.n_features == 0:
             raise SchemaError(
-                "boosters read numbers and categories, and the table has neither; "
-                "add such a column, or a step that makes numbers of the text columns"
+                "boosters read numbers and categories, and the table has neither; add such a column"
             )
         ordered = np.array([column.ordered for column in table.schema.categories], dtype=bool)
         if not ordered.any():
-            return Blocks(table.numbers, table.codes)
+            return Blocks(table.tree_numbers, table.codes)
         ranks = table.codes[:, ordered].astype(np.float32)
         ranks[ranks < 0] = np.nan
-        return Blocks(np.concatenate([table.numbers, ranks], axis=1), table.codes[:, ~ordered])
+        return Blocks(np.concatenate([table.tree_numbers, ranks], axis=1), table.codes[:, ~ordered])
 
     def take(self, rows: Rows) -> Blocks:
         """Return the given rows."""

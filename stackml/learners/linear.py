@@ -1,4 +1,4 @@
-"""Linear models on the dense view: logistic regression for classes, ridge regression for numbers."""
+"""Linear models on the dense view and the terms of texts: logistic regression and ridge regression."""
 
 from __future__ import annotations
 
@@ -16,7 +16,15 @@ from stackml.foundation.randomness import stream
 from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Rows
 from stackml.learners.boosting import check_parameters, check_width, training_rows
 from stackml.learners.constant import fit_constant, has_one_class
-from stackml.learners.solvers import RidgePath, fit_logistic, linear_scores, probabilities
+from stackml.learners.linear_terms import (
+    Coefficients,
+    Design,
+    fit_classes,
+    fit_values,
+    joined_terms,
+    shared_terms,
+)
+from stackml.learners.solvers import probabilities
 from stackml.storage.fields import finite_array, one_of
 from stackml.storage.state import State
 from stackml.tables.table import Table
@@ -53,12 +61,12 @@ class LogisticLearner(Learner):
 
     def prepare(self, table: Table, rows: Rows | None = None) -> PreparedDense:
         """Learn scales and put every row through them."""
-        return prepare_dense(table, rows, DenseChoice(hinges=self.hinges))
+        return prepare_dense(table, rows, DenseChoice(hinges=self.hinges, texts=False))
 
     @property
     def prepare_key(self) -> tuple[Any, ...]:
         """Learners that read the same view share it."""
-        return ("dense", DenseChoice(hinges=self.hinges))
+        return ("dense", DenseChoice(hinges=self.hinges, texts=False))
 
     def fit(
         self,
@@ -73,15 +81,14 @@ class LogisticLearner(Learner):
         rows = training_rows(target, rows, self.kind)
         if has_one_class(target, rows):
             return fit_constant(target, rows)
-        view, matrix = prepared.fit(target, rows, seed)
+        view, design = _design(prepared, target, rows, seed)
         y = target.values[rows].astype(np.int64)
         weight = _weights(target, rows)
         n_classes = target.problem.n_classes
         part = _capped(inner_holdout(target, rows, seed), _CHOICE_ROWS // n_classes, seed)
-        C = self.C or _choose_penalty(matrix, y, weight, n_classes, part)
-        coef, intercept = fit_logistic(matrix, y, weight, n_classes, C)
+        C = self.C or _choose_penalty(design, y, weight, n_classes, part)
         link = "logistic" if target.problem.kind == "binary" else "softmax"
-        return FittedLinear(view, coef, intercept, link)
+        return FittedLinear(view, fit_classes(design, y, weight, n_classes, C), link)
 
     def cost(self, n_rows: int, n_features: int, n_outputs: int) -> float:
         """Return seconds of one fit, roughly."""
@@ -114,12 +121,12 @@ class RidgeLearner(Learner):
 
     def prepare(self, table: Table, rows: Rows | None = None) -> PreparedDense:
         """Learn scales and put every row through them."""
-        return prepare_dense(table, rows, DenseChoice(hinges=self.hinges))
+        return prepare_dense(table, rows, DenseChoice(hinges=self.hinges, texts=False))
 
     @property
     def prepare_key(self) -> tuple[Any, ...]:
         """Learners that read the same view share it."""
-        return ("dense", DenseChoice(hinges=self.hinges))
+        return ("dense", DenseChoice(hinges=self.hinges, texts=False))
 
     def fit(
         self,
@@ -132,11 +139,13 @@ class RidgeLearner(Learner):
     ) -> FittedLearner:
         """Choose the penalty, then fit on all rows; `stop_rows` are not read."""
         rows = training_rows(target, rows, self.kind)
-        view, matrix = prepared.fit(target, rows, seed)
+        view, design = _design(prepared, target, rows, seed)
         y, weight = target.values[rows].astype(np.float64), _weights(target, rows)
-        alpha = self.alpha or _choose_alpha(matrix, y, weight, inner_holdout(target, rows, seed))
-        coef, intercept = RidgePath.of(matrix, y, weight).solve(alpha)
-        return FittedLinear(view, coef[:, None], np.array([intercept]), "identity")
+        part = inner_holdout(target, rows, seed)
+        if design.terms is not None:  # each penalty is another descent
+            part = _capped(part, _CHOICE_ROWS, seed)
+        alpha = self.alpha or _choose_alpha(design, y, weight, part)
+        return FittedLinear(view, fit_values(design, y, weight)(alpha), "identity")
 
     def cost(self, n_rows: int, n_features: int, n_outputs: int) -> float:
         """Return seconds of one fit, roughly."""
@@ -146,19 +155,17 @@ class RidgeLearner(Learner):
 @final
 @dataclass(frozen=True, eq=False)
 class FittedLinear(FittedLearner):
-    """Coefficients on the dense view.
+    """Coefficients on the dense view, and on the terms of texts.
 
     Attributes
     ----------
     view : DenseView
-    coef : float64 ndarray of shape (n_dense, n_outputs)
-    intercept : float64 ndarray of shape (n_outputs,)
+    found : Coefficients
     link : {"identity", "logistic", "softmax"}
     """
 
     view: DenseView
-    coef: Floats
-    intercept: Floats
+    found: Coefficients
     link: str
     kind: ClassVar[str] = "linear"
 
@@ -169,17 +176,20 @@ class FittedLinear(FittedLearner):
     def predict_shared(self, views: SharedViews) -> Prediction:
         """Return `predict` of the rows being scored."""
         matrix = self.view.shared(views)
-        check_width(len(self.coef), matrix.shape[1], self.kind)
-        scores = linear_scores(matrix, self.coef, self.intercept)
-        return probabilities(scores, self.link).astype(np.float32)
+        check_width(len(self.found.dense), matrix.shape[1], self.kind)
+        terms = shared_terms(views) if len(self.found.terms) else None
+        check_width(len(self.found.terms), 0 if terms is None else terms.shape[1], self.kind)
+        return probabilities(self.found.scores(Design(matrix, terms)), self.link).astype(np.float32)
 
     def to_state(self) -> State:
         """Return view and coefficients."""
+        terms = {"terms": self.found.terms} if len(self.found.terms) else {}
         return {
             "view": self.view.to_state(),
-            "coef": self.coef,
-            "intercept": self.intercept,
+            "coef": self.found.dense,
+            "intercept": self.found.intercept,
             "link": self.link,
+            **terms,
         }
 
     @classmethod
@@ -188,7 +198,17 @@ class FittedLinear(FittedLearner):
         intercept = finite_array(state["intercept"], "linear: intercept", (None,))
         coef = finite_array(state["coef"], "linear: coef", (None, len(intercept)))
         link = one_of(state["link"], ("identity", "logistic", "softmax"), "linear: link")
-        return cls(DenseView.from_state(state["view"]), coef, intercept, link)
+        terms = finite_array(
+            state.get("terms", np.zeros((0, len(intercept)))), "linear: terms", (None, len(intercept))
+        )
+        found = Coefficients(coef, intercept, terms.astype(np.float64))
+        return cls(DenseView.from_state(state["view"]), found, link)
+
+
+def _design(prepared: PreparedDense, target: Target, rows: Rows, seed: int) -> tuple[DenseView, Design]:
+    view, matrix = prepared.fit(target, rows, seed)
+    terms = joined_terms(prepared.table)
+    return view, Design(matrix, None if terms is None else terms[rows])
 
 
 def _weights(target: Target, rows: Rows) -> Floats:
@@ -207,7 +227,7 @@ def _capped(part: Part, size: int, seed: int) -> Part:
 
 
 def _choose_penalty(
-    matrix: npt.NDArray[np.float32],
+    design: Design,
     y: npt.NDArray[np.int64],
     weight: Floats,
     n_classes: int,
@@ -216,10 +236,11 @@ def _choose_penalty(
     learn, apply = part.learn, part.apply
     if len(np.unique(y[learn])) < 2 or weight[apply].sum() <= 0:
         return 1.0
+    of_learn, of_apply = design.take(learn), design.take(apply)
     best, best_loss, start = 1.0, np.inf, None
     for C in (0.01, 0.1, 1.0, 10.0):
-        start = fit_logistic(matrix[learn], y[learn], weight[learn], n_classes, C, start)
-        scores = linear_scores(matrix[apply], *start)
+        start = fit_classes(of_learn, y[learn], weight[learn], n_classes, C, start)
+        scores = start.scores(of_apply)
         if n_classes == 2:
             losses = np.logaddexp(0.0, np.where(y[apply] == 1, -scores[:, 0], scores[:, 0]))
         else:
@@ -231,15 +252,17 @@ def _choose_penalty(
     return best
 
 
-def _choose_alpha(matrix: npt.NDArray[np.float32], y: Floats, weight: Floats, part: Part) -> float:
+def _choose_alpha(design: Design, y: Floats, weight: Floats, part: Part) -> float:
     learn, apply = part.learn, part.apply
     if not learn.size or weight[apply].sum() <= 0:
         return 1.0
-    path = RidgePath.of(matrix[learn], y[learn], weight[learn])
-    held_out = matrix[apply].astype(np.float64)
+    solve, held_out = fit_values(design.take(learn), y[learn], weight[learn]), design.take(apply)
 
     def loss(alpha: float) -> float:
-        coef, intercept = path.solve(alpha)
-        return float(weight[apply] @ (held_out @ coef + intercept - y[apply]) ** 2)
+        found = solve(alpha)
+        scores = held_out.matrix.astype(np.float64) @ found.dense[:, 0] + found.intercept[0]
+        if held_out.terms is not None:
+            scores += held_out.terms @ found.terms[:, 0]
+        return float(weight[apply] @ (scores - y[apply]) ** 2)
 
     return min((0.1, 1.0, 10.0, 100.0, 1000.0, 10_000.0), key=loss)

@@ -16,7 +16,7 @@ Matrix: TypeAlias = npt.NDArray[np.float32]
 
 _DOUBLE = 6_000_000  # matrices of at most so many values are worked on in double precision
 _BLOCK = 4096
-_ABSENT = -30.0  # score of a class that no training row has
+ABSENT = -30.0  # score of a class that no training row has
 
 
 def fit_logistic(
@@ -54,7 +54,7 @@ def fit_logistic(
     outcome = (y[:, None] == present).astype(X.dtype)
     share = (weight / total).astype(X.dtype)[:, None]
     ridge = 1.0 / (C * total)
-    gram, means = _moments(matrix, weight)
+    gram, means = moments_of(matrix, weight)
     values, vectors = eigh(gram / total)
     # Columns are combined into uncorrelated ones of unit variance: hinges of one number are
     # near copies of each other, and the descent would crawl along them.
@@ -65,7 +65,7 @@ def fit_logistic(
         z = flat.reshape(shape)
         coef = whiten @ z[:-1]
         scores = X @ coef.astype(X.dtype) + (z[-1] - means @ coef).astype(X.dtype)
-        losses, residual = _losses(scores, outcome)
+        losses, residual = losses_of(scores, outcome)
         residual *= share
         sums = residual.sum(axis=0)
         gradient = np.empty(shape)
@@ -86,12 +86,12 @@ def fit_logistic(
     intercept = z[-1] - means @ coef
     if n_classes == 2:
         return coef, intercept
-    all_coef, all_intercepts = np.zeros((n_columns, n_classes)), np.full(n_classes, _ABSENT)
+    all_coef, all_intercepts = np.zeros((n_columns, n_classes)), np.full(n_classes, ABSENT)
     all_coef[:, present], all_intercepts[present] = coef, intercept - intercept.max()
     return all_coef, all_intercepts
 
 
-def _moments(matrix: Matrix, weight: Floats) -> tuple[Floats, Floats]:
+def moments_of(matrix: Matrix, weight: Floats) -> tuple[Floats, Floats]:
     """Return the weighted, centred Gram matrix and the means of the columns, in double precision."""
     n = matrix.shape[1]
     total = float(weight.sum()) or 1.0
@@ -105,7 +105,8 @@ def _moments(matrix: Matrix, weight: Floats) -> tuple[Floats, Floats]:
     return gram - total * np.outer(means, means), means
 
 
-def _losses(scores: Any, outcome: Any) -> tuple[Any, Any]:
+def losses_of(scores: Any, outcome: Any) -> tuple[Any, Any]:
+    """Return the log-loss of each row, and its derivative by the scores."""
     if scores.shape[1] == 1:
         residual = expit(scores) - outcome
         return np.logaddexp(0, np.where(outcome > 0, -scores, scores))[:, 0], residual
@@ -135,7 +136,7 @@ class RidgePath:
         matrix : float32 ndarray of shape (n_rows, n_columns)
         y, weight : float64 ndarray of shape (n_rows,)
         """
-        gram, means = _moments(matrix, weight)
+        gram, means = moments_of(matrix, weight)
         mean = float(weight @ y) / (float(weight.sum()) or 1.0)
         pull = weight * (y - mean)
         products = np.zeros(matrix.shape[1])

@@ -56,15 +56,18 @@ class CsvRows:
     ) -> Iterator[tuple[pd.DataFrame, pa.Table]]:
         """Yield features as a frame and ids, as text, as an Arrow table."""
         vocabularies = {c.name: frozenset(c.vocabulary) for c in schema.categories}
-        numbers = [c.name for c in schema.read if c.name not in vocabularies]
+        numbers = [c.name for c in schema.read if c.kind in ("number", "datetime")]
+        texts = [c.name for c in schema.texts]
         frames = self._read(batch_rows, numbers)
         # A number loses its leading zeros, and an id must not: it is read a second time.
         again = [name for name in ids if name in numbers]
-        texts = self._read(batch_rows, [], only=again) if again else None
+        as_text = self._read(batch_rows, [], only=again) if again else None
         for frame in frames:
-            kept = frame if texts is None else _with_columns(frame, next(texts))
+            kept = frame if as_text is None else _with_columns(frame, next(as_text))
             columns = {name: pa.array(kept[name].tolist(), pa.string()) for name in ids}
-            yield _with_categories(frame[[c.name for c in schema.read]], vocabularies), pa.table(columns)
+            features = frame[[c.name for c in schema.read]]
+            features = features.assign(**{n: frame[n].mask(frame[n].isin(MISSING)) for n in texts})
+            yield _with_categories(features, vocabularies), pa.table(columns)
 
     def empty_ids(self, ids: Sequence[str]) -> pa.Table:
         """Return the id columns of no rows."""

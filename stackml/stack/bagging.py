@@ -81,7 +81,7 @@ class Together:
         """Return each member's prediction, float32 of shape (n_rows, width)."""
         few = table.n_rows <= FEW_ROWS
         starts = range(0, table.n_rows, CHUNK) or (0,)
-        chunks = [_rows(table, start) for start in starts]
+        chunks = [table.take(slice(start, start + CHUNK)) for start in starts]
         if few:
             return self._of(SharedViews(table, few))
         with one_thread_each():
@@ -111,7 +111,3 @@ def mean_of(predictions: Sequence[Prediction]) -> Prediction:
     for prediction in predictions[1:]:
         total += prediction
     return (total / len(predictions)).astype(np.float32)
-
-
-def _rows(table: Table, start: int) -> Table:
-    return Table(table.schema, table.numbers[start : start + CHUNK], table.codes[start : start + CHUNK])

@@ -192,9 +192,7 @@ def _widened(
         return lesson.table, lesson.taught
     real = lesson.table
     extra = invented_rows(real.take(rows), n_invented, stream(seed, "distill", "invented"))
-    table = Table(
-        real.schema, np.concatenate([real.numbers, extra.numbers]), np.concatenate([real.codes, extra.codes])
-    )
+    table = real.joined(extra)
     return table, np.concatenate([lesson.taught, teacher.predict(extra, n_jobs=n_jobs)])
 
 

@@ -123,4 +123,4 @@ def with_proposals(table: Table, meta: MetaFeatures, layer: int) -> Table:
     """Return the table with a layer's predictions as further numeric columns."""
     names = [f"layer {layer}: {name}" for name in meta.column_names]
     schema = Schema((*table.schema.columns, *(Column(name, "number") for name in names)))
-    return Table(schema, np.concatenate([table.numbers, meta.values], axis=1), table.codes)
+    return Table(schema, np.concatenate([table.numbers, meta.values], axis=1), table.codes, table.terms)

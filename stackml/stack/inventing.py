@@ -9,8 +9,12 @@ no distance between rows of numbers and categories.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from stackml.tables.table import Table
+from stackml.tables.text import Sparse
+
+Rows = npt.NDArray[np.int64]
 
 MIXED = 0.5
 
@@ -35,6 +39,7 @@ def invented_rows(table: Table, n_rows: int, chance: np.random.Generator, mixed:
     """
     first, second = chance.integers(table.n_rows, size=(2, n_rows))
     numbers, codes = table.numbers[first], table.codes[first]
+    terms: list[Sparse] = []
     slot = code = 0
     for column in table.schema.read:
         at = np.flatnonzero(chance.random(n_rows) < mixed)
@@ -42,7 +47,15 @@ def invented_rows(table: Table, n_rows: int, chance: np.random.Generator, mixed:
             codes[at, code] = table.codes[second[at], code]
             code += 1
             continue
+        if column.kind == "text":
+            terms.append(_mixed(table.terms[len(terms)], first, second, at))
         for place in range(slot, slot + len(column.slots)):
             numbers[at, place] = table.numbers[second[at], place]
         slot += len(column.slots)
-    return Table(table.schema, numbers, codes)
+    return Table(table.schema, numbers, codes, tuple(terms))
+
+
+def _mixed(terms: Sparse, first: Rows, second: Rows, at: Rows) -> Sparse:
+    rows = first.copy()
+    rows[at] = second[at]
+    return terms[rows]

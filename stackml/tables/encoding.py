@@ -12,6 +12,7 @@ import pandas as pd
 from pandas.api import types as pdt
 
 from stackml.foundation.errors import DataError, SchemaError
+from stackml.tables.embedding import holds_vectors
 from stackml.tables.precision import Rounding, split_parts
 from stackml.tables.schema import Column, Kind
 
@@ -32,6 +33,8 @@ def kind_of(series: pd.Series) -> Kind:
     if pdt.is_bool_dtype(dtype) or pdt.is_numeric_dtype(dtype) or pdt.is_timedelta64_dtype(dtype):
         return "number"
     present = series.dropna()
+    if len(present) and holds_vectors(present):
+        return "embedding"
     if present.empty or _all_numbers(present):
         return "number"
     if all(isinstance(value, date) for value in present.iloc[:1000]):

@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 
 from stackml.foundation.errors import SchemaError
+from stackml.tables.embedding import learn_embedding, vectors_of
 from stackml.tables.encoding import calendar_part, datetimes_of, factorized, kind_of, labels_of, numbers_of
 from stackml.tables.precision import choose_rounding
 from stackml.tables.schema import CALENDAR_PARTS, Column, Kind, Overrides, Role, Schema
+from stackml.tables.text import learn_text, texts_of
 
 ID_SHARE = 0.95
 ID_ROWS = 100
@@ -75,7 +77,9 @@ def _column(series: pd.Series, name: str, overrides: Overrides) -> Column:
     if kind == "category":
         return _category(series, column, overrides.ordered.get(name), stated=name in _stated(overrides))
     if kind == "text":
-        return replace(column, unused="it is free text")
+        return _text(series, column)
+    if kind == "embedding":
+        return _embedding(series, column)
     return _number(series, column)
 
 
@@ -137,6 +141,23 @@ def _category(series: pd.Series, column: Column, order: Sequence[Any] | None, *,
     if not stated and len(vocabulary) > ID_SHARE * len(series) and len(series) >= ID_ROWS:
         return replace(column, unused="nearly every row has a value of its own, as an id has")
     return replace(column, vocabulary=tuple(vocabulary))
+
+
+def _text(series: pd.Series, column: Column) -> Column:
+    texts = texts_of(series, column.name)
+    if len(set(texts)) == 1:
+        return replace(column, unused="it is constant")
+    encoder = learn_text(texts)
+    if encoder is None:
+        return replace(column, unused="no word of it occurs in two rows")
+    return replace(column, encoder=encoder)
+
+
+def _embedding(series: pd.Series, column: Column) -> Column:
+    vectors = vectors_of(series, column.name)
+    if np.array_equal(vectors, np.broadcast_to(vectors[:1], vectors.shape)):
+        return replace(column, unused="it is constant")
+    return replace(column, encoder=learn_embedding(vectors))
 
 
 def _natural(label: str) -> tuple[int, float, str]:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from math import isfinite
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from stackml.foundation.digest import digest
 from stackml.foundation.errors import ParameterError, SchemaError, near_miss
+from stackml.tables.embedding import EmbeddingEncoder
+from stackml.tables.text import TextEncoder
 
-Kind = Literal["number", "category", "datetime", "text"]
+Kind = Literal["number", "category", "datetime", "text", "embedding"]
 Role = Literal["feature", "target", "group", "time", "weight", "id", "drop"]
 
-KINDS: tuple[str, ...] = ("number", "category", "datetime", "text")
+KINDS: tuple[str, ...] = ("number", "category", "datetime", "text", "embedding")
+WIDE: tuple[str, ...] = ("text", "embedding")  # kinds of which one column fills many slots
 ROLES: tuple[str, ...] = ("feature", "target", "group", "time", "weight", "id", "drop")
 
 CALENDAR_PARTS = ("month", "day", "day_of_week", "hour")
@@ -28,7 +34,7 @@ class Column:
     ----------
     name : str
         Name in the table given.
-    kind : {"number", "category", "datetime", "text"}
+    kind : {"number", "category", "datetime", "text", "embedding"}
         What the values are.
     role : str
         Only ``"feature"`` columns reach a learner.
@@ -47,6 +53,8 @@ class Column:
         Calendar parts of a datetime that vary, each a slot of its own.
     unused : str
         Why learners do not read this feature ("constant", "all missing", ...), or "".
+    encoder : TextEncoder or EmbeddingEncoder, optional
+        How a text or an embedding that is read becomes numbers; learned like a vocabulary.
     """
 
     name: str
@@ -59,6 +67,13 @@ class Column:
     parts: int = 1
     calendar: tuple[str, ...] = ()
     unused: str = ""
+    encoder: TextEncoder | EmbeddingEncoder | None = field(default=None, compare=False)
+    encoder_digest: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        """Let columns be compared by what their encoders hold."""
+        if self.encoder is not None:
+            object.__setattr__(self, "encoder_digest", self.encoder.digest)
 
     @property
     def is_read(self) -> bool:
@@ -73,8 +88,10 @@ class Column:
     @property
     def slots(self) -> tuple[str, ...]:
         """Names of the float32 slots this column fills in the numeric block."""
-        if not self.is_read or self.kind not in ("number", "datetime"):
+        if not self.is_read or self.kind == "category":
             return ()
+        if self.encoder is not None:
+            return tuple(f"{self.name} [{at}]" for at in range(self.encoder.width))
         fine = (f"{self.name} (fine)",) if self.parts == 2 else ()
         return (self.name, *fine, *(f"{self.name} ({part})" for part in self.calendar))
 
@@ -86,7 +103,7 @@ class Overrides:
     Attributes
     ----------
     kinds : mapping of str to kind
-        Column name to "number", "category", "datetime" or "text".
+        Column name to "number", "category", "datetime", "text" or "embedding".
     roles : mapping of str to role
         Column name to "feature", "group", "time", "weight", "id", "target" or "drop".
     ordered : mapping of str to sequence
@@ -178,6 +195,44 @@ class Schema:
         return tuple(column for column in self.read if column.kind == "text")
 
     @cached_property
+    def n_terms(self) -> tuple[int, ...]:
+        """Number of terms of each text column."""
+        return tuple(c.encoder.n_terms for c in self.texts if isinstance(c.encoder, TextEncoder))
+
+    @cached_property
+    def wide(self) -> tuple[tuple[int, int], ...]:
+        """First slot, and the one after the last, of each text and embedding column."""
+        found, at = [], 0
+        for column in self.read:
+            if column.kind in WIDE:
+                found.append((at, at + len(column.slots)))
+            at += len(column.slots)
+        return tuple(found)
+
+    @cached_property
+    def text_starts(self) -> frozenset[int]:
+        """First slot of each text column."""
+        kinds = [column.kind for column in self.read if column.kind in WIDE]
+        return frozenset(first for (first, _), kind in zip(self.wide, kinds, strict=True) if kind == "text")
+
+    @cached_property
+    def tree_slots(self) -> npt.NDArray[np.int64]:
+        """Slots that trees read: all but the later coordinates of texts and embeddings."""
+        read = np.ones(len(self.number_slots), dtype=bool)
+        coders = [column.encoder for column in self.read if column.encoder is not None]
+        for (first, end), encoder in zip(self.wide, coders, strict=True):
+            read[first + encoder.trees_read : end] = False
+        return np.flatnonzero(read)
+
+    @cached_property
+    def plain_slots(self) -> npt.NDArray[np.int64]:
+        """Slots of numbers and dates."""
+        plain = np.ones(len(self.number_slots), dtype=bool)
+        for first, end in self.wide:
+            plain[first:end] = False
+        return np.flatnonzero(plain)
+
+    @cached_property
     def digest(self) -> str:
         """Content digest."""
         return digest(self.to_state())
@@ -195,13 +250,8 @@ class Schema:
         return [f"column '{c.name}' is not used: {c.unused}" for c in self.columns if c.unused]
 
     def to_state(self) -> dict[str, Any]:
-        """Return the schema as JSON values."""
-        return {
-            "columns": [
-                {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(c).items()}
-                for c in self.columns
-            ]
-        }
+        """Return the schema as JSON values, and arrays where there are texts or embeddings."""
+        return {"columns": [_column_state(column) for column in self.columns]}
 
     @staticmethod
     def from_state(state: Mapping[str, Any]) -> Schema:
@@ -215,6 +265,12 @@ class Schema:
         return found
 
 
+def _column_state(column: Column) -> dict[str, Any]:
+    values = {f.name: getattr(column, f.name) for f in fields(column) if f.init and f.name != "encoder"}
+    state = {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+    return state if column.encoder is None else {**state, "encoder": column.encoder.to_state()}
+
+
 def _restored(column: dict[str, Any]) -> Column:
     """Return a stored column, or raise `SchemaError` where a value has no meaning."""
     values: dict[str, Any] = dict(column)
@@ -226,11 +282,19 @@ def _restored(column: dict[str, Any]) -> Column:
         raise SchemaError(
             f"column '{values['name']}' has the unknown kind '{values['kind']}' or role '{values['role']}'"
         )
+    if "encoder" in values:
+        values["encoder"] = _restored_encoder(values["kind"], values["encoder"])
     restored = Column(**values)
     for wrong, what in _oddities(restored):
         if wrong:
             raise SchemaError(f"column '{restored.name}': {what}")
     return restored
+
+
+def _restored_encoder(kind: str, state: Any) -> TextEncoder | EmbeddingEncoder:
+    if not isinstance(state, dict) or state.get("kind") != kind or kind not in WIDE:
+        raise SchemaError(f"a {kind} column has an encoder that is not one of its kind")
+    return TextEncoder.from_state(state) if kind == "text" else EmbeddingEncoder.from_state(state)
 
 
 def _oddities(column: Column) -> list[tuple[bool, str]]:
@@ -249,5 +313,9 @@ def _oddities(column: Column) -> list[tuple[bool, str]]:
         (bool(calendar) and column.kind != "datetime", f"a {column.kind} has no calendar parts"),
         (type(column.offset) not in (int, float) or not isfinite(column.offset), "its offset is no number"),
         (not all(isinstance(flag, bool) for flag in flags), "protected and ordered must be true or false"),
+        (
+            column.is_read and column.kind in WIDE and column.encoder is None,
+            f"a {column.kind} that is read has no encoder",
+        ),
         (not isinstance(column.unused, str), "the reason why it is not used is no text"),
     ]

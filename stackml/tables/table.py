@@ -11,13 +11,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import scipy.sparse as sp
 
 from stackml.foundation.digest import digest
 from stackml.foundation.errors import SchemaError, StackmlWarning, near_miss
+from stackml.tables.embedding import vectors_of
 from stackml.tables.encoding import codes_of, datetimes_of, slot_values
 from stackml.tables.inference import infer_past_schema, infer_schema
 from stackml.tables.reading import to_frame
-from stackml.tables.schema import Overrides, Schema
+from stackml.tables.schema import Column, Overrides, Schema
+from stackml.tables.text import Sparse, TextEncoder, texts_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +35,21 @@ class Table:
         NaN is missing; columns are named by ``schema.number_slots``.
     codes : int32 ndarray of shape (n_rows, n_categories), C order
         Codes into each column's vocabulary; -1 is missing, -2 a value not in it.
+    terms : tuple of float32 csr_matrix of shape (n_rows, n_terms)
+        Weights of the terms of each text column (`Schema.texts`), which linear learners read beside
+        its coordinates among the numbers. By default no text has a term.
     """
 
     schema: Schema
     numbers: npt.NDArray[np.float32]
     codes: npt.NDArray[np.int32]
+    terms: tuple[Sparse, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Give every text column its matrix of terms."""
+        if len(self.terms) != len(self.schema.texts):
+            empty = (sp.csr_matrix((len(self.numbers), n), dtype=np.float32) for n in self.schema.n_terms)
+            object.__setattr__(self, "terms", tuple(empty))
 
     @property
     def n_rows(self) -> int:
@@ -50,17 +63,36 @@ class Table:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of both blocks."""
-        return self.numbers.nbytes + self.codes.nbytes
+        """Bytes of all blocks."""
+        terms = sum(m.data.nbytes + m.indices.nbytes + m.indptr.nbytes for m in self.terms)
+        return self.numbers.nbytes + self.codes.nbytes + terms
+
+    @cached_property
+    def tree_numbers(self) -> npt.NDArray[np.float32]:
+        """The numbers that trees read (`Schema.tree_slots`); never write into it."""
+        slots = self.schema.tree_slots
+        if len(slots) == self.numbers.shape[1]:
+            return self.numbers
+        return np.ascontiguousarray(self.numbers[:, slots])
 
     @cached_property
     def digest(self) -> str:
         """Content digest of schema and rows."""
-        return digest(self.schema.digest, self.numbers, self.codes)
+        terms = [part for m in self.terms for part in (m.data, m.indices, m.indptr)]
+        return digest(self.schema.digest, self.numbers, self.codes, *terms)
 
-    def take(self, rows: npt.NDArray[Any]) -> Table:
+    def take(self, rows: npt.NDArray[Any] | slice) -> Table:
         """Return the given rows, in the given order."""
-        return Table(self.schema, self.numbers[rows], self.codes[rows])
+        return Table(self.schema, self.numbers[rows], self.codes[rows], tuple(m[rows] for m in self.terms))
+
+    def joined(self, other: Table) -> Table:
+        """Return these rows and, after them, those of a table of the same schema."""
+        return Table(
+            self.schema,
+            np.concatenate([self.numbers, other.numbers]),
+            np.concatenate([self.codes, other.codes]),
+            tuple(sp.vstack(pair, format="csr") for pair in zip(self.terms, other.terms, strict=True)),
+        )
 
     @staticmethod
     def learn(X: Any, overrides: Overrides | None = None) -> Table:
@@ -152,14 +184,29 @@ def encode(frame: pd.DataFrame, schema: Schema) -> Table:
     numbers = np.empty((n_rows, len(schema.number_slots)), dtype=np.float32)
     codes = np.empty((n_rows, len(schema.categories)), dtype=np.int32)
     slot = code = 0
+    terms: list[Sparse] = []
     for column in schema.read:
         series = frame[column.name]
         if column.kind == "category":
             codes[:, code] = codes_of(series, column.positions)
             code += 1
-        elif column.kind != "text":
+        elif column.encoder is not None:
+            end = slot + column.encoder.width
+            numbers[:, slot:end] = _coordinates(series, column, terms)
+            slot = end
+        else:
             series = datetimes_of(series) if column.kind == "datetime" else series
             for values in slot_values(series, column):
                 numbers[:, slot] = values
                 slot += 1
-    return Table(schema, numbers, codes)
+    return Table(schema, numbers, codes, tuple(terms))
+
+
+def _coordinates(series: pd.Series, column: Column, terms: list[Sparse]) -> npt.NDArray[np.float32]:
+    """Return the coordinates of a text or an embedding; the terms of a text are added to `terms`."""
+    if isinstance(column.encoder, TextEncoder):
+        weights, coordinates = column.encoder.weigh(texts_of(series, column.name))
+        terms.append(weights)
+        return coordinates
+    assert column.encoder is not None  # the caller has asked
+    return column.encoder.read(vectors_of(series, column.name, column.encoder.dimension))

@@ -77,6 +77,8 @@ class ColumnsSpec(_Part):
         Columns that are not learned from: constants, leaks.
     categories : tuple of str
         Columns whose numbers are names.
+    text : tuple of str
+        Columns whose words are read one by one, however short the texts are.
     ordered : dict of str to tuple
         Values of a category from lowest to highest.
     protected : tuple of str
@@ -86,6 +88,7 @@ class ColumnsSpec(_Part):
     id: tuple[str, ...] | None = None
     drop: tuple[str, ...] | None = None
     categories: tuple[str, ...] | None = None
+    text: tuple[str, ...] | None = None
     ordered: dict[str, tuple[Any, ...]] | None = None
     protected: tuple[str, ...] | None = None
 

@@ -190,7 +190,8 @@ def _data_dir(name: str, folder: Path) -> Path | None:
 
 
 def _merged(known: dict[str, Any], said: DatasetSpec) -> dict[str, Any]:
-    merged: dict[str, Any] = {"id": (), "drop": (), "categories": (), "ordered": {}, "protected": (), **known}
+    lists: dict[str, Any] = dict.fromkeys(("id", "drop", "categories", "text", "protected"), ())
+    merged: dict[str, Any] = {**lists, "ordered": {}, **known}
     stated = said.model_dump(exclude_none=True, exclude={"path"})
     if "target" in stated and stated["target"] != known["target"]:
         merged |= {
@@ -267,6 +268,7 @@ def _schema(known: Mapping[str, Any], target: str) -> dict[str, Any]:
     roles = dict.fromkeys((*known["drop"], *aside), "drop") | dict.fromkeys(known["id"], "id")
     return {
         "roles": {column: role for column, role in roles.items() if column != target},
+        "kinds": {c: "text" for c in known["text"] if c != target},
         "categories": [c for c in known["categories"] if c != target],
         "ordered": cast("dict[str, Any]", known["ordered"]),
         "protected": [c for c in known["protected"] if c != target],

@@ -14,12 +14,16 @@ HERE = Path(__file__).parent
 STORED = sorted(HERE.glob("fixtures/format-*-classifier.stack"))
 
 
-@pytest.fixture(scope="module")
-def rows():
-    spec = importlib.util.spec_from_file_location("make_stack_fixture", HERE / "make_stack_fixture.py")
+def rows_of(maker):
+    spec = importlib.util.spec_from_file_location(maker, HERE / f"{maker}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.rows()
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return rows_of("make_stack_fixture")
 
 
 def test_there_is_a_stack_of_every_format():
@@ -37,3 +41,9 @@ def test_a_stored_stack_predicts_what_it_predicted(path, rows):
     np.testing.assert_allclose(stack.predict_proba(rows), want, rtol=0, atol=1e-5)
     assert list(stack.classes_) == ["bad", "good"]
     assert len(stack.learners_) == 8
+
+
+def test_a_stored_stack_reads_its_text_and_its_vectors_as_it_did():
+    path = HERE / "fixtures" / "text-and-embeddings.stack"
+    found = stackml.load(path).predict_proba(rows_of("make_text_fixture"))
+    np.testing.assert_allclose(found, np.load(path.with_suffix(".npy")), rtol=0, atol=1e-5)

@@ -57,8 +57,12 @@ TABLES = {
     "repeated name": (lambda f: f.set_axis(["a", "a", "b", "k"], axis=1), "more than one column named 'a'"),
     "1 and '1'": (lambda f: f.set_axis([1, "1", "b", "k"], axis=1), "more than one column named '1'"),
     "lists": (
-        lambda f: f.assign(o=[[1, 2]] * len(f)),
+        lambda f: f.assign(o=[["p", "q"]] * len(f)),
         r"column 'o', row 0: a cell holds a list \(150 such row",
+    ),
+    "ragged vectors": (
+        lambda f: f.assign(o=[*[[1.0, 2.0]] * (len(f) - 1), [1.0]]),
+        "column 'o', row 149: a vector of 1 numbers, where row 0 has 2; give every row a list",
     ),
     "a dict": (
         lambda f: f.assign(o=[*f.k[:4], {"a": 1}, *f.k[5:]]),
@@ -94,9 +98,7 @@ UNUSED = {
     "constant text": lambda f: f.assign(z="x"),
     "all missing": lambda f: f.assign(z=np.nan),
     "all None": lambda f: f.assign(z=None),
-    "free text": lambda f: f.assign(
-        z=[f"case {i} came in late and was seen by someone on duty" for i in range(len(f))]
-    ),
+    "a constant vector": lambda f: f.assign(z=[[1.0, 2.0]] * len(f)),
     "an id": lambda f: f.assign(z=[f"id-{i}" for i in range(len(f))]),
 }
 
