@@ -128,7 +128,9 @@ def _range(resampled: FloatArray) -> tuple[FloatArray, FloatArray]:
     return low, high
 
 
-def threshold_for(worth: FloatArray, share: float, weight: FloatArray | None = None) -> float:
+def threshold_for(
+    worth: FloatArray, share: float, weight: FloatArray | None = None, *, or_more: bool = False
+) -> float:
     """Return the smallest threshold above which at most a share of the rows lie.
 
     Rows of equal worth stay on one side, so that the share may be smaller than asked for.
@@ -139,12 +141,17 @@ def threshold_for(worth: FloatArray, share: float, weight: FloatArray | None = N
     share : float
         Within [0, 1]; 1 gives minus infinity.
     weight : float64 ndarray of shape (n_rows,), optional
+    or_more : bool
+        Return the largest threshold above which at least that share lie instead.
     """
     if share >= 1:
         return float("-inf")
     distinct, at = np.unique(worth, return_inverse=True)
     mass = np.bincount(at, weights=weight, minlength=len(distinct)).astype(np.float64)
     above = 1.0 - np.cumsum(mass) / mass.sum()
+    if or_more:
+        enough = np.flatnonzero(above >= share - 1e-9)
+        return float(distinct[enough[-1]]) if enough.size else float("-inf")
     return float(distinct[np.flatnonzero(above <= share + 1e-9)[0]])
 
 

@@ -298,8 +298,14 @@ def _measured(
     threshold = fitted.threshold
     if learned:
         wanted = curve.least_for(quality) if quality is not None else share
-        threshold = threshold_for(worth, 1.0 if wanted is None or np.isnan(wanted) else wanted, target.weight)
-    chosen = drawn([threshold])
+        wanted = 1.0 if wanted is None or np.isnan(wanted) else wanted
+        # Models of folds differ in level: the share is counted among what the model that predicts says.
+        says = fitted.gains(outcomes.frame.iloc[known], weak)
+        threshold = threshold_for(says, wanted, target.weight, or_more=quality is not None)
+        wanted = share_above(says, threshold, target.weight)
+        chosen = drawn([threshold_for(worth, wanted, target.weight)])
+    else:
+        chosen = drawn([threshold])
     low, high = chosen.range
     us = _prices(fitted, outcomes.frame)
     us_at = us["weak"] + us["router"] + curve.at * us["strong"]
