@@ -17,7 +17,7 @@ from stackml.splitting import holdout_split
 from stackml.tables.target import Problem, Target
 
 warnings.simplefilter("ignore")
-ROWS = {"gmsc": 40_000, "banksim": 60_000, "diabetes130": 30_000}
+ROWS = {"gmsc": 40_000, "banksim": 60_000, "diabetes130": 24_000}
 WEAK = {"logistic": ["logistic"], "lightgbm": ["lightgbm"]}
 METRICS = ("log_loss", "roc_auc")
 SEEDS = (0, 1, 2)
