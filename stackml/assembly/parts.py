@@ -96,8 +96,3 @@ def plain_row(model: FittedModel) -> pd.DataFrame:
     """Return one row that every model can read: numbers are 0, everything else is missing."""
     columns = model.schema.columns
     return pd.DataFrame({c.name: [0.0 if c.kind == "number" else None] for c in columns})
-
-
-def missing_row(model: FittedModel) -> pd.DataFrame:
-    """Return one row in which every column that a model knows is missing."""
-    return pd.DataFrame({column.name: [None] for column in model.schema.columns})
