@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from stackml.foundation.threads import let_idle_threads_sleep as _let_idle_threads_sleep
 
 if TYPE_CHECKING:
+    from stackml.assembly.cascade import Cascade as Cascade
     from stackml.assembly.ensemble import Ensemble as Ensemble
     from stackml.assembly.loading import load as load
+    from stackml.assembly.router import Router as Router
     from stackml.stack.estimators import StackClassifier as StackClassifier
     from stackml.stack.estimators import StackRegressor as StackRegressor
     from stackml.tables.schema import Overrides as Overrides
@@ -24,7 +26,9 @@ _let_idle_threads_sleep()  # read once, when a library with OpenMP loads: so bef
 _ROOMS = {
     "StackClassifier": "stackml.stack.estimators",
     "StackRegressor": "stackml.stack.estimators",
+    "Cascade": "stackml.assembly.cascade",
     "Ensemble": "stackml.assembly.ensemble",
+    "Router": "stackml.assembly.router",
     "load": "stackml.assembly.loading",
     "Overrides": "stackml.tables.schema",
 }
@@ -40,7 +44,7 @@ _SUBPACKAGES = (
     "workflow",
 )
 
-__all__ = ["Ensemble", "Overrides", "StackClassifier", "StackRegressor", "load"]
+__all__ = ["Cascade", "Ensemble", "Overrides", "Router", "StackClassifier", "StackRegressor", "load"]
 
 
 def __getattr__(name: str) -> Any:

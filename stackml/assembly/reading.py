@@ -10,7 +10,7 @@ import numpy as np
 
 from stackml.assembly.base import FittedAssembly, FittedModel, Part, leaves
 from stackml.assembly.catalog import ASSEMBLIES
-from stackml.assembly.parts import missing_row
+from stackml.assembly.parts import plain_row
 from stackml.foundation.errors import StorageError, near_miss
 from stackml.foundation.threads import one_thread_each
 from stackml.stack.file import KIND, built, card_from_state, from_state, opened_stack, problem_from_state
@@ -85,7 +85,7 @@ def _prove(model: FittedModel) -> None:
     for stack in leaves(assembly):
         prove(stack)
     with one_thread_each(), np.errstate(all="ignore"):
-        found = assembly.answers(missing_row(assembly))
+        found = assembly.answers(plain_row(assembly))
     check_output(found.values, assembly.problem, "the assembly")
     weights = found.weights
     if weights.shape != (1, len(assembly.parts)) or not np.isclose(weights.sum(), 1.0, atol=1e-6):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from stackml.assembly.base import FittedModel
 
 ALWAYS = ("mlflow", "numpy", "pandas", "scipy", "scikit-learn", "narwhals")
-ESTIMATORS_OF_USERS = {"sklearn": ("skops",)}
+ESTIMATORS_OF_USERS = {"sklearn": ("skops",), "foreign": ("skops",)}
 
 
 def pip_requirements(model: FittedModel) -> list[str]:

@@ -55,15 +55,40 @@ def ensemble(problem: str):
     return stackml.Ensemble(models, weights=[3, 1])
 
 
-# One row a kind of the catalog: how to make one of each kind of problem.
-CASES = {"ensemble": ensemble}
+def ranked(problem: str):
+    models = {"trees": stack(problem, "lightgbm"), "line": stack(problem, linear(problem))}
+    return stackml.Ensemble(models, "rank_mean", rows=rows())
 
-every = pytest.mark.parametrize(("kind", "problem"), [(kind, p) for kind in CASES for p in KINDS])
+
+def router(problem: str):
+    weak, strong = stack(problem, linear(problem)), stack(problem, "lightgbm")
+    return stackml.Router(weak, strong, n_jobs=1).fit(rows(), target(problem))
+
+
+def cascade(problem: str):
+    models = {"line": stack(problem, linear(problem)), "trees": stack(problem, "lightgbm")}
+    return stackml.Cascade(models, costs=[1, 10], n_jobs=1).fit(rows(), target(problem))
+
+
+# One row or more a kind of the catalog: how to make one of each kind of problem.
+CASES = {"ensemble": ensemble, "router": router, "cascade": cascade}
+FURTHER = {"ranked": ranked}
+CLASSES_ONLY = {"cascade"}
+
+every = pytest.mark.parametrize(
+    ("kind", "problem"),
+    [
+        (kind, p)
+        for kind in (*CASES, *FURTHER)
+        for p in KINDS
+        if not (kind in CLASSES_ONLY and p == "regression")
+    ],
+)
 
 
 @cache
 def made(kind: str, problem: str):
-    return CASES[kind](problem)
+    return {**CASES, **FURTHER}[kind](problem)
 
 
 def outputs(model, frame):
