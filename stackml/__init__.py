@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from stackml.stack.estimators import StackClassifier as StackClassifier
     from stackml.stack.estimators import StackRegressor as StackRegressor
     from stackml.stack.loading import load as load
+    from stackml.stack.merging import merge as merge
     from stackml.tables.schema import Overrides as Overrides
 
 __version__ = "0.1.0"
@@ -24,11 +25,12 @@ _ROOMS = {
     "StackClassifier": "stackml.stack.estimators",
     "StackRegressor": "stackml.stack.estimators",
     "load": "stackml.stack.loading",
+    "merge": "stackml.stack.merging",
     "Overrides": "stackml.tables.schema",
 }
 _SUBPACKAGES = ("tracking", "datasets", "metrics", "splitting", "learners", "combiners", "decision", "tables")
 
-__all__ = ["Overrides", "StackClassifier", "StackRegressor", "load"]
+__all__ = ["Overrides", "StackClassifier", "StackRegressor", "load", "merge"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from time import monotonic
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from stackml.features.ordinal import OrdinalView, PreparedOrdinal, prepare_ordinal
 from stackml.features.shared import SharedViews
+from stackml.foundation.digest import digest
 from stackml.foundation.randomness import stream
 from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Rows
 from stackml.learners.boosting import check_parameters, check_width, training_rows
@@ -21,14 +22,17 @@ from stackml.learners.out_of_bag import Ballot
 from stackml.learners.shortening import short_thresholds, short_values
 from stackml.learners.trees.additive import FEW_ROWS, Additive, Bags
 from stackml.learners.trees.from_forest import trees_from_forest
+from stackml.learners.trees.joining import joined_forests, on_one_view, tree_weights
 from stackml.learners.trees.leaves import Leaves
-from stackml.storage.fields import finite_array
+from stackml.storage.fields import finite_array, refuse
 from stackml.storage.state import State
 from stackml.storage.trees import Forest, forest_from_state, forest_from_trees
+from stackml.tables.schema import Schema
 from stackml.tables.table import Table
 from stackml.tables.target import Problem, Target
 
 _LEAST_TREES = 20
+_ROUNDING = 1e-9
 _CHUNK = 10  # trees grown between two looks at the clock
 _BLOCK = 50_000  # rows predicted at once where no tree drew them
 
@@ -283,10 +287,19 @@ def compact_leaves(forest: Forest, estimator: Any, problem: Problem) -> Forest:
 @final
 @dataclass(frozen=True, eq=False)
 class FittedForest(FittedLearner):
-    """Grown trees; a prediction is the mean over them."""
+    """Grown trees; a prediction is the mean over them.
+
+    Attributes
+    ----------
+    view : OrdinalView
+    forest : Forest
+    tree_weight : float64 ndarray of shape (n_trees,), optional
+        Of each tree in the mean, summing to 1, where forests were joined unequally.
+    """
 
     view: OrdinalView
     forest: Forest
+    tree_weight: npt.NDArray[np.float64] | None = None
     kind: ClassVar[str] = "forest"
     built: ClassVar[tuple[str, ...]] = ("additive", "_alone", "_leaves")
 
@@ -302,7 +315,8 @@ class FittedForest(FittedLearner):
         if leaves.shape[2] > 1:
             return None
         within = 0 <= leaves.min() <= leaves.max() <= 1  # then so is their mean, for classes and numbers
-        return Additive(self.view, trees_from_forest(self.forest), "share" if within else "identity")
+        trees = trees_from_forest(self.forest, self.tree_weight)
+        return Additive(self.view, trees, "share" if within else "identity")
 
     @cached_property
     def _alone(self) -> Bags | None:
@@ -310,7 +324,7 @@ class FittedForest(FittedLearner):
 
     @cached_property
     def _leaves(self) -> Leaves:
-        return Leaves(self.forest)
+        return Leaves(self.forest, self.tree_weight)
 
     def predict(self, table: Table) -> Prediction:
         """Return the mean prediction of the trees."""
@@ -325,13 +339,44 @@ class FittedForest(FittedLearner):
         total = self._leaves.summed(matrix, few=views.few)
         return np.asarray(total / total.sum(axis=1, keepdims=True), np.float32)
 
+    def joins(self, schema: Schema) -> dict[str, Any]:
+        """Return what must be equal; see the base class. Target codes may differ: all are kept."""
+        plain = replace(self.view, encoder=replace(self.view.encoder, tables=[]))
+        width = len(self.view.encoder.columns) * self.view.encoder.n_outputs
+        return {
+            "the number of classes in leaves": self.forest.n_classes.tolist(),
+            "the number of columns read": self.forest.n_features,
+            "the columns with target codes": [schema.categories[i].name for i in plain.encoder.columns],
+            "the number of target codes": width,
+            "the columns read, their scales and how common their values are": digest(
+                list(plain.ranked),
+                plain.frequencies.to_state(),
+                None if plain.scaler is None else plain.scaler.to_state(),
+            ),
+        }
+
+    def joined(self, others: Sequence[FittedForest], shares: Sequence[float]) -> FittedForest:
+        """Return the forest of all trees; see the base class."""
+        kept = [(m, s) for m, s in zip((self, *others), shares, strict=True) if s > 0]
+        models = [model for model, _ in kept]
+        view, forests = on_one_view([m.view for m in models], [m.forest for m in models])
+        weight = tree_weights(forests, [m.tree_weight for m in models], [s for _, s in kept])
+        return FittedForest(view, joined_forests(forests), weight)
+
     def to_state(self) -> State:
         """Return the view and the trees as arrays."""
-        return {"view": self.view.to_state(), "forest": self.forest.to_state()}
+        state: State = {"view": self.view.to_state(), "forest": self.forest.to_state()}
+        return state if self.tree_weight is None else {**state, "tree_weight": self.tree_weight}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """Rebuild the trees after their indices have been checked."""
         forest = forest_from_state(state["forest"])
         finite_array(forest.leaf_value, "forest: leaf_value", (None, 1, None))
-        return cls(OrdinalView.from_state(state["view"]), forest)
+        weight = state.get("tree_weight")
+        if weight is not None:
+            finite_array(weight, "forest: tree_weight", (forest.n_trees,))
+            if (weight < 0).any() or abs(float(weight.sum()) - 1) > _ROUNDING:
+                refuse("forest: tree_weight", "is not the shares of trees")
+            weight = weight.astype(np.float64)
+        return cls(OrdinalView.from_state(state["view"]), forest, weight)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self, TypeAlias, final
 
 import numpy as np
@@ -11,14 +11,17 @@ import numpy.typing as npt
 
 from stackml.features.dense import DenseChoice, DenseView, PreparedDense, prepare_dense
 from stackml.features.inner import Part, inner_holdout
+from stackml.features.likeness import code_tables, dense_parts, with_code_tables
 from stackml.features.shared import SharedViews
 from stackml.foundation.randomness import stream
 from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Rows
 from stackml.learners.boosting import check_parameters, check_width, training_rows
 from stackml.learners.constant import fit_constant, has_one_class
 from stackml.learners.solvers import RidgePath, fit_logistic, linear_scores, probabilities
+from stackml.learners.weights import Weights
 from stackml.storage.fields import finite_array, one_of
 from stackml.storage.state import State
+from stackml.tables.schema import Schema
 from stackml.tables.table import Table
 from stackml.tables.target import Target
 
@@ -172,6 +175,19 @@ class FittedLinear(FittedLearner):
         check_width(len(self.coef), matrix.shape[1], self.kind)
         scores = linear_scores(matrix, self.coef, self.intercept)
         return probabilities(scores, self.link).astype(np.float32)
+
+    def weights(self, schema: Schema) -> Weights:
+        """Return the coefficients; see the base class."""
+        return Weights(
+            {"coef": self.coef, "intercept": self.intercept},
+            {**dense_parts(self.view, schema), "the link": self.link},
+            dict(code_tables(self.view, schema)),
+        )
+
+    def with_weights(self, weights: Weights) -> FittedLinear:
+        """Return a model with other coefficients."""
+        view = with_code_tables(self.view, list(weights.statistics.values()))
+        return replace(self, view=view, coef=weights.arrays["coef"], intercept=weights.arrays["intercept"])
 
     def to_state(self) -> State:
         """Return view and coefficients."""

@@ -93,7 +93,7 @@ class _SparseMerge(Merge):
         What the merged difference is multiplied by before it is added to the base.
     """
 
-    density: float = 0.5
+    density: float = 0.9
     scale: float = 1.0
     reads_base: ClassVar[bool] = True
 

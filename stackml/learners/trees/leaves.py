@@ -22,10 +22,14 @@ class Leaves:
     ----------
     forest : Forest
         Of one output of several classes.
+    weight : float64 ndarray of shape (n_trees,), optional
+        What the shares of each tree count; equal by default.
     """
 
-    def __init__(self, forest: Forest) -> None:
+    def __init__(self, forest: Forest, weight: npt.NDArray[np.float64] | None = None) -> None:
         self._forest = forest
+        each = np.ones(forest.n_trees) if weight is None else weight
+        self._weight: Floats32 = each.astype(np.float32)
         self._shares: Floats32 = forest.leaf_value[:, 0].astype(np.float32)
 
     def summed(self, matrix: Floats32, *, few: bool) -> npt.NDArray[np.float64]:
@@ -40,7 +44,7 @@ class Leaves:
         n_rows, n_trees = leaves.shape
         starts = np.arange(0, leaves.size + 1, n_trees)
         chosen = csr_matrix(
-            (np.ones(leaves.size, np.float32), leaves.ravel(), starts), (n_rows, len(self._shares))
+            (np.tile(self._weight, n_rows), leaves.ravel(), starts), (n_rows, len(self._shares))
         )
         return np.asarray(chosen @ self._shares, np.float64)
 
