@@ -22,9 +22,9 @@ from stackml.learners.out_of_bag import Ballot
 from stackml.learners.shortening import short_thresholds, short_values
 from stackml.learners.trees.additive import FEW_ROWS, Additive, Bags
 from stackml.learners.trees.from_forest import trees_from_forest
-from stackml.learners.trees.joining import joined_forests, on_one_view, tree_weights
+from stackml.learners.trees.joining import Parts, joined_forests, joined_parts, on_one_view
 from stackml.learners.trees.leaves import Leaves
-from stackml.storage.fields import finite_array, refuse
+from stackml.storage.fields import finite_array
 from stackml.storage.state import State
 from stackml.storage.trees import Forest, forest_from_state, forest_from_trees
 from stackml.tables.schema import Schema
@@ -32,7 +32,6 @@ from stackml.tables.table import Table
 from stackml.tables.target import Problem, Target
 
 _LEAST_TREES = 20
-_ROUNDING = 1e-9
 _CHUNK = 10  # trees grown between two looks at the clock
 _BLOCK = 50_000  # rows predicted at once where no tree drew them
 
@@ -293,13 +292,13 @@ class FittedForest(FittedLearner):
     ----------
     view : OrdinalView
     forest : Forest
-    tree_weight : float64 ndarray of shape (n_trees,), optional
-        Of each tree in the mean, summing to 1, where forests were joined unequally.
+    parts : Parts, optional
+        The forests it was joined of.
     """
 
     view: OrdinalView
     forest: Forest
-    tree_weight: npt.NDArray[np.float64] | None = None
+    parts: Parts | None = None
     kind: ClassVar[str] = "forest"
     built: ClassVar[tuple[str, ...]] = ("additive", "_alone", "_leaves")
 
@@ -315,7 +314,7 @@ class FittedForest(FittedLearner):
         if leaves.shape[2] > 1:
             return None
         within = 0 <= leaves.min() <= leaves.max() <= 1  # then so is their mean, for classes and numbers
-        trees = trees_from_forest(self.forest, self.tree_weight)
+        trees = trees_from_forest(self.forest, None if self.parts is None else self.parts.tree_weight)
         return Additive(self.view, trees, "share" if within else "identity")
 
     @cached_property
@@ -324,7 +323,7 @@ class FittedForest(FittedLearner):
 
     @cached_property
     def _leaves(self) -> Leaves:
-        return Leaves(self.forest, self.tree_weight)
+        return Leaves(self.forest, None if self.parts is None else self.parts.n_trees)
 
     def predict(self, table: Table) -> Prediction:
         """Return the mean prediction of the trees."""
@@ -337,7 +336,10 @@ class FittedForest(FittedLearner):
         matrix = self.view.shared(views)
         check_width(self.forest.n_features, matrix.shape[1], self.kind)  # a tree reads where it is told to
         total = self._leaves.summed(matrix, few=views.few)
-        return np.asarray(total / total.sum(axis=1, keepdims=True), np.float32)
+        shares = total / total.sum(axis=2, keepdims=True)
+        if self.parts is None:
+            return np.asarray(shares[:, 0], np.float32)
+        return np.einsum("rpc,p->rc", shares, self.parts.share).astype(np.float32)
 
     def joins(self, schema: Schema) -> dict[str, Any]:
         """Return what must be equal; see the base class. Target codes may differ: all are kept."""
@@ -360,23 +362,19 @@ class FittedForest(FittedLearner):
         kept = [(m, s) for m, s in zip((self, *others), shares, strict=True) if s > 0]
         models = [model for model, _ in kept]
         view, forests = on_one_view([m.view for m in models], [m.forest for m in models])
-        weight = tree_weights(forests, [m.tree_weight for m in models], [s for _, s in kept])
-        return FittedForest(view, joined_forests(forests), weight)
+        parts = [m.parts or Parts(np.array([m.forest.n_trees]), np.ones(1)) for m in models]
+        return FittedForest(view, joined_forests(forests), joined_parts(parts, [s for _, s in kept]))
 
     def to_state(self) -> State:
         """Return the view and the trees as arrays."""
         state: State = {"view": self.view.to_state(), "forest": self.forest.to_state()}
-        return state if self.tree_weight is None else {**state, "tree_weight": self.tree_weight}
+        return state if self.parts is None else {**state, "parts": self.parts.to_state()}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """Rebuild the trees after their indices have been checked."""
         forest = forest_from_state(state["forest"])
         finite_array(forest.leaf_value, "forest: leaf_value", (None, 1, None))
-        weight = state.get("tree_weight")
-        if weight is not None:
-            finite_array(weight, "forest: tree_weight", (forest.n_trees,))
-            if (weight < 0).any() or abs(float(weight.sum()) - 1) > _ROUNDING:
-                refuse("forest: tree_weight", "is not the shares of trees")
-            weight = weight.astype(np.float64)
-        return cls(OrdinalView.from_state(state["view"]), forest, weight)
+        stored = state.get("parts")
+        parts = None if stored is None else Parts.from_state(stored, forest.n_trees)
+        return cls(OrdinalView.from_state(state["view"]), forest, parts)

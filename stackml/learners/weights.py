@@ -80,7 +80,7 @@ class Weights:
 
 
 def same_start(first: Weights, second: Weights) -> bool:
-    """Return whether two models are known to have set out from the same weights."""
+    """Return whether two models are known to have set out from the same weights, in their own units."""
     a, b = first.start, second.start
     if a is None or b is None or a.keys() != b.keys():
         return False

@@ -108,14 +108,14 @@ def _merged(
         raise ParameterError(f"learner '{name}': {error}") from None
     centre = float(mean(np.array([part.centre for part in parts]), shares))
     unit = float(mean(np.array([part.unit for part in parts]), shares))
+    shared = len(parts) > 1 and all(same_start(parts[0], part) for part in parts[1:])
     parts = [part.in_units(centre, unit) for part in parts]
     moved: list[float] | None = None
     arrays: Sequence[Arrays] = [part.arrays for part in parts]
     if way.align and any(group for axes in parts[0].axes.values() for group in axes):
         aligned = align(arrays, parts[0].axes, parts[0].signed)
         arrays, moved = aligned.models, [round(share, 4) for share in aligned.moved]
-    shared = len(parts) > 1 and all(same_start(parts[0], part) for part in parts[1:])
-    base = parts[0].start if shared else None
+    base = _start(parts, shares) if shared else None
 
     def rebuilt(found: Arrays, weights: Floats) -> FittedLearner:
         return models[0].with_weights(_with(parts, dict(found), weights))
@@ -152,6 +152,17 @@ def _with(parts: Sequence[Weights], arrays: dict[str, Any], weights: Floats) -> 
         every = [part.bounds for part in parts if part.bounds is not None]
         bounds = min(low for low, _ in every), max(high for _, high in every)
     return replace(first, arrays=arrays, statistics=statistics, bounds=bounds)
+
+
+def _start(parts: Sequence[Weights], shares: Floats) -> dict[str, Any]:
+    # One start, but for the units that each model's outputs have.
+    starts = [part.start or {} for part in parts]
+    return {
+        name: mean(np.stack([np.asarray(start[name], np.float64) for start in starts]), shares).astype(
+            a.dtype
+        )
+        for name, a in starts[0].items()
+    }
 
 
 def _weights(model: FittedLearner, schema: Schema) -> Weights:

@@ -5,9 +5,8 @@ Sums of trees are linear in their leaves: nothing is approximated, and nothing i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,13 @@ from stackml.features.ordinal import OrdinalView
 from stackml.features.target_encoding import TargetEncoder
 from stackml.foundation.digest import digest
 from stackml.learners.trees.arrays import Trees
+from stackml.storage.fields import finite_array, refuse
+from stackml.storage.state import State
 from stackml.storage.trees import Forest
 
 Floats = npt.NDArray[np.float64]
+
+_ROUNDING = 1e-9
 
 
 def joined_trees(models: Sequence[Trees], factors: Sequence[float]) -> Trees:
@@ -106,24 +109,58 @@ def on_one_view(views: Sequence[OrdinalView], forests: Sequence[Forest]) -> tupl
     return replace(views[0], encoder=TargetEncoder(tuple(columns), tables, first.n_outputs)), moved
 
 
-def tree_weights(
-    forests: Sequence[Forest], within: Sequence[Floats | None], shares: Sequence[float]
-) -> Floats | None:
-    """Return each tree's weight within the joined forest, summing to 1; None where all are equal.
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The forests within a joined forest, in the order of its trees.
+
+    Attributes
+    ----------
+    n_trees : int64 ndarray of shape (n_parts,)
+    share : float64 ndarray of shape (n_parts,)
+        What each forest counts, summing to 1.
+    """
+
+    n_trees: npt.NDArray[np.int64]
+    share: Floats
+
+    @property
+    def tree_weight(self) -> Floats:
+        """Weight of each tree in the mean of all, summing to 1."""
+        return np.repeat(self.share / self.n_trees, self.n_trees)
+
+    def to_state(self) -> State:
+        """Return numbers and shares."""
+        return {"n_trees": self.n_trees, "share": self.share}
+
+    @staticmethod
+    def from_state(state: Mapping[str, Any], n_trees: int) -> Parts:
+        """Rebuild the parts of a forest of so many trees.
+
+        Raises
+        ------
+        StorageError
+            If they are not parts of it.
+        """
+        counts = state["n_trees"]
+        if not isinstance(counts, np.ndarray) or counts.dtype.kind != "i" or counts.ndim != 1:
+            refuse("forest: parts", "have no numbers of trees")
+        if not len(counts) or counts.min() < 1 or counts.max() > n_trees or counts.sum() != n_trees:
+            refuse("forest: parts", f"are not those of {n_trees} trees")
+        share = finite_array(state["share"], "forest: shares of parts", counts.shape).astype(np.float64)
+        if (share < 0).any() or abs(float(share.sum()) - 1) > _ROUNDING:
+            refuse("forest: shares of parts", "do not sum to 1")
+        return Parts(counts.astype(np.int64), share)
+
+
+def joined_parts(within: Sequence[Parts], shares: Sequence[float]) -> Parts:
+    """Return the parts of a joined forest.
 
     Parameters
     ----------
-    forests : sequence of Forest
-    within : sequence of float64 ndarray of shape (n_trees,), or None
-        Weights of the trees within each forest; None where they are equal.
+    within : sequence of Parts
+        Of each forest.
     shares : sequence of float
-        Of the forests, summing to 1.
+        Of the forests.
     """
-    parts = []
-    for forest, weight, share in zip(forests, within, shares, strict=True):
-        own = np.full(forest.n_trees, 1.0) if weight is None else weight
-        parts.append(share * own / own.sum())
-    joined = np.concatenate(parts)
-    ends = np.cumsum([0, *(len(part) for part in parts)])
-    alike = all(np.ptp(joined[a:b]) == 0 for a, b in pairwise(ends)) and np.ptp(joined) < 1e-15
-    return None if alike else joined
+    share = np.concatenate([s * part.share for part, s in zip(within, shares, strict=True)])
+    return Parts(np.concatenate([part.n_trees for part in within]), share / share.sum())
