@@ -38,7 +38,7 @@ class Weights:
     centre, unit : float
         0 and 1 but for regressions.
     bounds : (float, float), optional
-        Lowest and highest value predicted.
+        Lowest and highest output of the last layer that counts.
     start : dict of str to float ndarray, optional
         The arrays before training, where several models share them.
     """
@@ -61,8 +61,11 @@ class Weights:
         """
         if self.outlet is None or (centre, unit) == (self.centre, self.unit):
             return self
+        ratio, shift = self.unit / unit, (self.centre - centre) / unit
+        bounds = self.bounds
         return replace(
             self,
+            bounds=None if bounds is None else (bounds[0] * ratio + shift, bounds[1] * ratio + shift),
             arrays=self._rescaled(self.arrays, centre, unit),
             start=None if self.start is None else self._rescaled(self.start, centre, unit),
             centre=centre,

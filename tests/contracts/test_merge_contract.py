@@ -5,10 +5,15 @@ from __future__ import annotations
 from itertools import permutations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from stackml.foundation.errors import ParameterError
+from stackml.learners.base import Budget
+from stackml.learners.catalog import LEARNERS, restore_learner
 from stackml.merging import MERGES, Context, align, make_merge
+from stackml.tables.table import Table
+from stackml.tables.target import Problem, Target
 
 every = pytest.mark.parametrize("name", list(MERGES))
 weighted = pytest.mark.parametrize("name", [n for n, entry in MERGES.items() if entry.build.takes_weights])
@@ -230,3 +235,42 @@ def test_axes_that_do_not_fit_are_refused():
         align([network(0)], {"bias": ("hidden", None)})
     with pytest.raises(ParameterError, match="'mid' has 6 units of 'hidden', another array 8"):
         align([network(0)], {"in": (None, "hidden"), "mid": (None, "hidden")})
+
+
+PROBLEMS = {
+    "binary": Problem("binary", 2),
+    "multiclass": Problem("multiclass", 3),
+    "regression": Problem("regression"),
+}
+
+
+def learned(name: str, kind: str):
+    """Fit a learner of the catalog to a few rows with gaps and a category that is given target codes."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(160, 3)), columns=list("abc"))
+    frame.loc[::7, "b"] = np.nan
+    frame["shop"] = rng.choice([f"s{i}" for i in range(20)], 160)
+    table, problem = Table.learn(frame), PROBLEMS[kind]
+    y = 100 + 9 * frame["a"].to_numpy() if problem.is_regression else rng.integers(0, problem.n_classes, 160)
+    learner, target = LEARNERS[name].learner, Target(problem, y)
+    rows = np.arange(160)
+    return table, learner.fit(learner.prepare(table), target, rows, None, Budget(rounds=2), 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [(n, k) for n, e in LEARNERS.items() for k in PROBLEMS if e.suits(PROBLEMS[k])]
+)
+def test_a_learner_that_merges_gives_itself_when_merged_with_itself(name, kind):
+    table, model = learned(name, kind)
+    weights, joins = model.weights(table.schema), model.joins(table.schema)
+    if weights is None and joins is None:
+        with pytest.raises(NotImplementedError):
+            model.joined([model], (0.5, 0.5))
+        return
+    assert weights is None or joins is None
+    again = model.with_weights(weights) if joins is None else model.joined([model], (0.3, 0.7))
+    said, tolerance = model.predict(table), 1e-6 if joins is not None else 2e-5
+    np.testing.assert_allclose(again.predict(table), said, rtol=tolerance, atol=tolerance)
+    stored = restore_learner(again.kind, again.to_state())
+    assert stored.predict(table).tobytes() == again.predict(table).tobytes()
+    assert model.predict(table).tobytes() == said.tobytes()
