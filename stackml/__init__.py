@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from stackml.assembly.router import Router as Router
     from stackml.stack.estimators import StackClassifier as StackClassifier
     from stackml.stack.estimators import StackRegressor as StackRegressor
+    from stackml.stack.merging import merge as merge
     from stackml.tables.schema import Overrides as Overrides
 
 __version__ = "0.1.0"
@@ -30,6 +31,7 @@ _ROOMS = {
     "Ensemble": "stackml.assembly.ensemble",
     "Router": "stackml.assembly.router",
     "load": "stackml.assembly.loading",
+    "merge": "stackml.stack.merging",
     "Overrides": "stackml.tables.schema",
 }
 _SUBPACKAGES = (
@@ -44,7 +46,7 @@ _SUBPACKAGES = (
     "workflow",
 )
 
-__all__ = ["Cascade", "Ensemble", "Overrides", "Router", "StackClassifier", "StackRegressor", "load"]
+__all__ = ["Cascade", "Ensemble", "Overrides", "Router", "StackClassifier", "StackRegressor", "load", "merge"]
 
 
 def __getattr__(name: str) -> Any:

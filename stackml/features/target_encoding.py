@@ -184,7 +184,7 @@ class TargetEncoder:
     Attributes
     ----------
     columns : tuple of int
-        Columns of the code block.
+        Columns of the code block; one may stand there several times, with tables of its own.
     tables : list of float32 ndarray of shape (n_levels + 2, n_outputs)
         One a column.
     n_outputs : int
@@ -218,7 +218,9 @@ class TargetEncoder:
     @staticmethod
     def from_state(state: Mapping[str, Any]) -> TargetEncoder:
         """Rebuild the encoder."""
-        columns, tables = positions(state["columns"], "target codes: columns"), unpack(state["tables"])
+        # A forest made of several reads a column once for each of their codes.
+        columns = positions(state["columns"], "target codes: columns", repeated=True)
+        tables = unpack(state["tables"])
         n_outputs = int(state["n_outputs"])
         if len(columns) != len(tables) or any(table.shape[1] != n_outputs for table in tables):
             refuse("target codes", "do not have one table a column")

@@ -81,6 +81,7 @@ def train_epochs(
     hidden: tuple[int, ...],
     course: Course,
     rng: np.random.Generator,
+    start: np.random.Generator | None = None,
 ) -> Iterator[Layers]:
     """Yield the averaged layers after each pass over the rows, without end.
 
@@ -95,10 +96,12 @@ def train_epochs(
     hidden : tuple of int
     course : Course
     rng : numpy.random.Generator
+    start : numpy.random.Generator, optional
+        Draws the first weights, in place of `rng`.
     """
     widths = (matrix.shape[1], *hidden, outcome.shape[1])
     weights, slope, mean = Weights(widths), Weights(widths), Weights(widths)
-    weights.draw(rng)
+    weights.draw(rng if start is None else start)
     mean.flat[:] = weights.flat
     moments = (np.zeros_like(weights.flat), np.zeros_like(weights.flat))
     step = 0

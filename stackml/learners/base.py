@@ -8,7 +8,7 @@ there is no unfitted state to ask about.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -17,7 +17,9 @@ import numpy.typing as npt
 
 from stackml.features.shared import SharedViews
 from stackml.foundation.digest import digest
+from stackml.learners.weights import Weights
 from stackml.storage.state import State
+from stackml.tables.schema import Schema
 from stackml.tables.table import Table
 from stackml.tables.target import Problem, Target
 
@@ -194,6 +196,55 @@ class FittedLearner(ABC):
     def additive(self) -> Additive | None:
         """The model as a sum of trees under a link, or None where it is none."""
         return None
+
+    def weights(self, schema: Schema) -> Weights | None:
+        """Return the model as named arrays that may be merged with others', or None where it is none.
+
+        Parameters
+        ----------
+        schema : Schema
+            Of the table learned from; it gives names to what must be equal.
+        """
+        return None
+
+    def with_weights(self, weights: Weights) -> Self:
+        """Return a model of the same form with other weights, in the units `weights` says.
+
+        Raises
+        ------
+        NotImplementedError
+            If `weights` gives None for such models.
+        """
+        raise NotImplementedError(f"{self.kind} is not made of weights that merge")
+
+    def joins(self, schema: Schema) -> dict[str, Any] | None:
+        """Return what must be equal in models that `joined` makes one, by names for people; else None.
+
+        Parameters
+        ----------
+        schema : Schema
+            Of the table learned from.
+        """
+        return None
+
+    def joined(self, others: Sequence[Self], shares: Sequence[float]) -> Self:
+        """Return one model that says the weighted mean of what this one and others say.
+
+        The mean is of margins (log odds for classes) where the model sums margins, of predictions
+        otherwise; it is exact but for the rounding of float32.
+
+        Parameters
+        ----------
+        others : sequence of models for which `joins` says the same
+        shares : sequence of float
+            Non-negative, summing to 1: this model's first.
+
+        Raises
+        ------
+        NotImplementedError
+            If `joins` gives None for such models.
+        """
+        raise NotImplementedError(f"{self.kind} is no sum that could be joined")
 
     @abstractmethod
     def predict(self, table: Table) -> Prediction:

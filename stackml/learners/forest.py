@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from time import monotonic
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from stackml.features.ordinal import OrdinalView, PreparedOrdinal, prepare_ordinal
 from stackml.features.shared import SharedViews
+from stackml.foundation.digest import digest
 from stackml.foundation.randomness import stream
 from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Rows
 from stackml.learners.boosting import check_parameters, check_width, training_rows
@@ -21,10 +22,12 @@ from stackml.learners.out_of_bag import Ballot
 from stackml.learners.shortening import short_thresholds, short_values
 from stackml.learners.trees.additive import FEW_ROWS, Additive, Bags
 from stackml.learners.trees.from_forest import trees_from_forest
+from stackml.learners.trees.joining import Parts, joined_forests, joined_parts, on_one_view
 from stackml.learners.trees.leaves import Leaves
 from stackml.storage.fields import finite_array
 from stackml.storage.state import State
 from stackml.storage.trees import Forest, forest_from_state, forest_from_trees
+from stackml.tables.schema import Schema
 from stackml.tables.table import Table
 from stackml.tables.target import Problem, Target
 
@@ -283,10 +286,19 @@ def compact_leaves(forest: Forest, estimator: Any, problem: Problem) -> Forest:
 @final
 @dataclass(frozen=True, eq=False)
 class FittedForest(FittedLearner):
-    """Grown trees; a prediction is the mean over them."""
+    """Grown trees; a prediction is the mean over them.
+
+    Attributes
+    ----------
+    view : OrdinalView
+    forest : Forest
+    parts : Parts, optional
+        The forests it was joined of.
+    """
 
     view: OrdinalView
     forest: Forest
+    parts: Parts | None = None
     kind: ClassVar[str] = "forest"
     built: ClassVar[tuple[str, ...]] = ("additive", "_alone", "_leaves")
 
@@ -302,7 +314,8 @@ class FittedForest(FittedLearner):
         if leaves.shape[2] > 1:
             return None
         within = 0 <= leaves.min() <= leaves.max() <= 1  # then so is their mean, for classes and numbers
-        return Additive(self.view, trees_from_forest(self.forest), "share" if within else "identity")
+        trees = trees_from_forest(self.forest, None if self.parts is None else self.parts.tree_weight)
+        return Additive(self.view, trees, "share" if within else "identity")
 
     @cached_property
     def _alone(self) -> Bags | None:
@@ -310,7 +323,7 @@ class FittedForest(FittedLearner):
 
     @cached_property
     def _leaves(self) -> Leaves:
-        return Leaves(self.forest)
+        return Leaves(self.forest, None if self.parts is None else self.parts.n_trees)
 
     def predict(self, table: Table) -> Prediction:
         """Return the mean prediction of the trees."""
@@ -323,15 +336,45 @@ class FittedForest(FittedLearner):
         matrix = self.view.shared(views)
         check_width(self.forest.n_features, matrix.shape[1], self.kind)  # a tree reads where it is told to
         total = self._leaves.summed(matrix, few=views.few)
-        return np.asarray(total / total.sum(axis=1, keepdims=True), np.float32)
+        shares = total / total.sum(axis=2, keepdims=True)
+        if self.parts is None:
+            return np.asarray(shares[:, 0], np.float32)
+        return np.einsum("rpc,p->rc", shares, self.parts.share).astype(np.float32)
+
+    def joins(self, schema: Schema) -> dict[str, Any]:
+        """Return what must be equal; see the base class. Target codes may differ: all are kept."""
+        plain = replace(self.view, encoder=replace(self.view.encoder, tables=[]))
+        width = len(self.view.encoder.columns) * self.view.encoder.n_outputs
+        return {
+            "the number of classes in leaves": self.forest.n_classes.tolist(),
+            "the number of columns read": self.forest.n_features,
+            "the columns with target codes": [schema.categories[i].name for i in plain.encoder.columns],
+            "the number of target codes": width,
+            "the columns read, their scales and how common their values are": digest(
+                list(plain.ranked),
+                plain.frequencies.to_state(),
+                None if plain.scaler is None else plain.scaler.to_state(),
+            ),
+        }
+
+    def joined(self, others: Sequence[FittedForest], shares: Sequence[float]) -> FittedForest:
+        """Return the forest of all trees; see the base class."""
+        kept = [(m, s) for m, s in zip((self, *others), shares, strict=True) if s > 0]
+        models = [model for model, _ in kept]
+        view, forests = on_one_view([m.view for m in models], [m.forest for m in models])
+        parts = [m.parts or Parts(np.array([m.forest.n_trees]), np.ones(1)) for m in models]
+        return FittedForest(view, joined_forests(forests), joined_parts(parts, [s for _, s in kept]))
 
     def to_state(self) -> State:
         """Return the view and the trees as arrays."""
-        return {"view": self.view.to_state(), "forest": self.forest.to_state()}
+        state: State = {"view": self.view.to_state(), "forest": self.forest.to_state()}
+        return state if self.parts is None else {**state, "parts": self.parts.to_state()}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """Rebuild the trees after their indices have been checked."""
         forest = forest_from_state(state["forest"])
         finite_array(forest.leaf_value, "forest: leaf_value", (None, 1, None))
-        return cls(OrdinalView.from_state(state["view"]), forest)
+        stored = state.get("parts")
+        parts = None if stored is None else Parts.from_state(stored, forest.n_trees)
+        return cls(OrdinalView.from_state(state["view"]), forest, parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self, TypeAlias, final
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from stackml.features.dense import DenseChoice, DenseView, PreparedDense, prepare_dense
 from stackml.features.inner import Part, inner_holdout
+from stackml.features.likeness import code_tables, dense_parts, with_code_tables
 from stackml.features.shared import SharedViews
 from stackml.foundation.randomness import stream
 from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Rows
@@ -25,8 +26,10 @@ from stackml.learners.linear_terms import (
     shared_terms,
 )
 from stackml.learners.solvers import probabilities
+from stackml.learners.weights import Weights
 from stackml.storage.fields import finite_array, one_of
 from stackml.storage.state import State
+from stackml.tables.schema import Schema
 from stackml.tables.table import Table
 from stackml.tables.target import Target
 
@@ -180,6 +183,23 @@ class FittedLinear(FittedLearner):
         terms = shared_terms(views) if len(self.found.terms) else None
         check_width(len(self.found.terms), 0 if terms is None else terms.shape[1], self.kind)
         return probabilities(self.found.scores(Design(matrix, terms)), self.link).astype(np.float32)
+
+    def weights(self, schema: Schema) -> Weights:
+        """Return the coefficients; see the base class."""
+        found = self.found
+        terms = {"terms": found.terms} if len(found.terms) else {}
+        return Weights(
+            {"coef": found.dense, "intercept": found.intercept, **terms},
+            {**dense_parts(self.view, schema), "the link": self.link},
+            dict(code_tables(self.view, schema)),
+        )
+
+    def with_weights(self, weights: Weights) -> FittedLinear:
+        """Return a model with other coefficients."""
+        view = with_code_tables(self.view, list(weights.statistics.values()))
+        arrays = weights.arrays
+        terms = arrays.get("terms", self.found.terms)
+        return replace(self, view=view, found=Coefficients(arrays["coef"], arrays["intercept"], terms))
 
     def to_state(self) -> State:
         """Return view and coefficients."""

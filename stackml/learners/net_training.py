@@ -129,7 +129,7 @@ class Trainer:
             slopes = _slopes(self.net, self.inputs[rows], self.gradient, rows)
             np.concatenate([s.ravel() for s in slopes], out=self._flat["slope"])
             self._update()
-        return _scaled(self.net.like(_views(self._flat["average"].copy(), self.net)))
+        return ready(self.net.like(_views(self._flat["average"].copy(), self.net)))
 
     def _update(self) -> None:
         self._done += 1
@@ -190,6 +190,12 @@ def start_net(
     shift = np.zeros((n_members, 1, n_outputs), np.float32)
     shift[:, :, absent] = ABSENT
     return Net(scale, layers, head, shift)
+
+
+def ready(net: Net) -> Net:
+    """Return a net ready for scoring: every trained weight divided by the root of its layer's inputs."""
+    layers = [(w * _share(w.shape[0]), b) for w, b in net.hidden]
+    return Net(net.scale, layers, net.head * _share(net.head.shape[1]), net.shift)
 
 
 def clipped(matrix: Floats32) -> Floats32:
@@ -255,12 +261,6 @@ def _views(flat: Floats32, net: Net) -> list[Floats32]:
     return [part.reshape(a.shape) for part, a in zip(np.split(flat, ends), net.arrays, strict=True)]
 
 
-def _scaled(net: Net) -> Net:
-    """Return the net with every weight divided by the root of its layer's inputs."""
-    layers = [(w * _share(w.shape[0]), b) for w, b in net.hidden]
-    return Net(net.scale, layers, net.head * _share(net.head.shape[1]), net.shift)
-
-
 def _share(n_inputs: int) -> np.float32:
     return np.float32(1 / np.sqrt(max(1, n_inputs)))
 
@@ -282,7 +282,7 @@ def _slopes(
     rows: npt.NDArray[np.int64],
 ) -> list[Floats32]:
     """Return the slopes of the loss by every array of the net, in the order of `Net.arrays`."""
-    scaled = _scaled(net)
+    scaled = ready(net)
     values: list[Any] = [inputs * net.scale]
     bends = []
     for weights, bias in scaled.hidden:

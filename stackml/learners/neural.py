@@ -12,15 +12,20 @@ import numpy as np
 import numpy.typing as npt
 
 from stackml.features.dense import DenseChoice, DenseView, PreparedDense, prepare_dense
+from stackml.features.likeness import code_tables, dense_parts, with_code_tables
 from stackml.features.shared import SharedViews
 from stackml.foundation.randomness import stream
 from stackml.learners.adam import Course, Floats, Layers, train_epochs
+from stackml.learners.adam import Weights as LayerWeights
 from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Rows
 from stackml.learners.boosting import check_parameters, rows_with_weight, training_rows
 from stackml.learners.constant import fit_constant, has_one_class
 from stackml.learners.solvers import probabilities
+from stackml.learners.starting import checked_start, start_from_state
+from stackml.learners.weights import Weights
 from stackml.storage.fields import finite_array, finite_number, one_of, refuse
 from stackml.storage.state import State
+from stackml.tables.schema import Schema
 from stackml.tables.table import Table
 from stackml.tables.target import Target
 
@@ -50,6 +55,10 @@ class MLPLearner(Learner):
         Pull of the weights towards zero, in units of the learning rate.
     patience : int
         Epochs without a better loss on the stop rows after which training ends.
+    start : int, optional
+        Seed of the first weights. Fits of one `start` and one shape begin alike, whatever their rows
+        and their own seed: then their weights may be merged as they are. They begin with noise and
+        with nothing learned, so no fold knows of another's rows.
     """
 
     hidden: tuple[int, ...] = (128, 64)
@@ -58,6 +67,7 @@ class MLPLearner(Learner):
     learning_rate: float = 4e-3
     decay: float = 0.1
     patience: int = 8
+    start: int | None = None
     kind: ClassVar[str] = "mlp"
     stops_early: ClassVar[bool] = True
 
@@ -74,6 +84,7 @@ class MLPLearner(Learner):
             if getattr(self, n) is not None
         )
         check_parameters(self, positive=given, fractions=(), not_negative=("decay",))
+        checked_start(self.start, self.kind)
 
     def prepare(self, table: Table, rows: Rows | None = None) -> PreparedDense:
         """Learn scales and put every row through them."""
@@ -104,7 +115,8 @@ class MLPLearner(Learner):
         link = _LINKS[target.problem.kind]
         batch = self.batch_rows or _batch_rows(len(rows))
         course = Course(link, min(batch, len(rows)), self.learning_rate, self.decay)
-        trained = train_epochs(matrix, outcome, weight, self.hidden, course, stream(seed, "mlp"))
+        begin = None if self.start is None else stream(self.start, "mlp", "start")
+        trained = train_epochs(matrix, outcome, weight, self.hidden, course, stream(seed, "mlp"), begin)
         epochs = budget.rounds or self.epochs or int(np.clip(_UPDATES * batch / len(rows), 5, 100))
         end = None if budget.seconds is None or budget.rounds else monotonic() + budget.seconds
         check = None
@@ -120,7 +132,8 @@ class MLPLearner(Learner):
             return [*hidden, without_classes(last, absent)]
 
         layers, rounds = _train(train, check, epochs, self.patience, end)
-        return FittedMLP(view, layers, link, centre, unit, rounds)
+        start = None if self.start is None else int(self.start)
+        return FittedMLP(view, layers, link, centre, unit, rounds, start)
 
     def cost(self, n_rows: int, n_features: int, n_outputs: int) -> float:
         """Return seconds of one fit, roughly."""
@@ -146,6 +159,8 @@ class FittedMLP(FittedLearner):
         Outputs of a regression are multiplied by `unit`, then `centre` is added.
     epochs : int
         Passes over the rows the weights come from.
+    start : int, optional
+        Seed of the first weights, where it was stated.
     """
 
     view: DenseView
@@ -154,6 +169,7 @@ class FittedMLP(FittedLearner):
     centre: float
     unit: float
     epochs: int
+    start: int | None = None
     kind: ClassVar[str] = "mlp"
 
     @property
@@ -169,9 +185,48 @@ class FittedMLP(FittedLearner):
         """Return `predict` of the rows being scored."""
         return _outputs(self.view.shared(views), self.layers, self.link, self.centre, self.unit)
 
+    def weights(self, schema: Schema) -> Weights:
+        """Return the layers; see the base class."""
+        depth = len(self.layers)
+        units = [None, *(f"hidden {number}" for number in range(1, depth)), None]
+        axes: dict[str, tuple[str | None, ...]] = {}
+        for number, (before, after) in enumerate(pairwise(units)):
+            axes[f"weights {number}"], axes[f"biases {number}"] = (before, after), (after,)
+        first, last = self.layers[0], self.layers[-1]
+        absent = np.flatnonzero((last[1] == _ABSENT) & (last[0] == 0).all(axis=0)).tolist()
+        start = None
+        if self.start is not None:
+            drawn = LayerWeights((len(first[0]), *(len(b) for _, b in self.layers)))
+            drawn.draw(stream(self.start, "mlp", "start"))
+            start = _named([*drawn.layers[:-1], without_classes(drawn.layers[-1], np.array(absent, int))])
+        return Weights(
+            _named(self.layers),
+            {
+                **dense_parts(self.view, schema),
+                "the hidden layers": [len(b) for _, b in self.layers[:-1]],
+                "the link": self.link,
+                "the classes without training rows": absent,
+            },
+            {**code_tables(self.view, schema), "rounds": np.array(float(self.epochs))},
+            axes,
+            outlet=(f"weights {depth - 1}", f"biases {depth - 1}"),
+            centre=self.centre,
+            unit=self.unit,
+            start=start,
+        )
+
+    def with_weights(self, weights: Weights) -> FittedMLP:
+        """Return a perceptron with other weights."""
+        *tables, rounds = weights.statistics.values()
+        arrays = weights.arrays
+        layers = [(arrays[f"weights {i}"], arrays[f"biases {i}"]) for i in range(len(self.layers))]
+        view = with_code_tables(self.view, tables)
+        epochs = max(1, round(float(rounds)))
+        return FittedMLP(view, layers, self.link, weights.centre, weights.unit, epochs, None)
+
     def to_state(self) -> State:
         """Return view and weights."""
-        return {
+        state: State = {
             "view": self.view.to_state(),
             "weights": [w for w, _ in self.layers],
             "biases": [b for _, b in self.layers],
@@ -180,6 +235,7 @@ class FittedMLP(FittedLearner):
             "unit": self.unit,
             "epochs": self.epochs,
         }
+        return state if self.start is None else {**state, "start": self.start}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
@@ -198,7 +254,15 @@ class FittedMLP(FittedLearner):
             finite_number(state["centre"], "mlp: centre"),
             finite_number(state["unit"], "mlp: unit"),
             int(state["epochs"]),
+            start_from_state(state, "mlp"),
         )
+
+
+def _named(layers: Layers) -> dict[str, npt.NDArray[Any]]:
+    found = {}
+    for number, (weights, bias) in enumerate(layers):
+        found[f"weights {number}"], found[f"biases {number}"] = weights, bias
+    return found
 
 
 def without_classes(layer: tuple[Floats, Floats], absent: npt.NDArray[Any]) -> tuple[Floats, Floats]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, ClassVar, Self, final
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stackml.features.dense import DenseChoice, DenseView, PreparedDense, prepare_dense
+from stackml.features.likeness import code_tables, dense_parts, with_code_tables
 from stackml.features.shared import SharedViews
 from stackml.foundation.errors import ParameterError
 from stackml.foundation.randomness import stream
@@ -25,9 +26,21 @@ from stackml.learners.boosting import (
     training_rows,
 )
 from stackml.learners.constant import fit_constant, has_one_class
-from stackml.learners.net_training import Net, Trainer, averaged_outputs, clipped, loss_gradient, start_net
+from stackml.learners.net_training import (
+    ABSENT,
+    Net,
+    Trainer,
+    averaged_outputs,
+    clipped,
+    loss_gradient,
+    ready,
+    start_net,
+)
+from stackml.learners.starting import checked_start, start_from_state
+from stackml.learners.weights import Weights
 from stackml.storage.fields import finite_array, finite_number, refuse
 from stackml.storage.state import State
+from stackml.tables.schema import Schema
 from stackml.tables.table import Table
 from stackml.tables.target import Target
 
@@ -61,6 +74,10 @@ class NetLearner(Learner):
         Share of the averaged weights that one step leaves as it is, below 1.
     patience : int
         Epochs without a better loss on the stop rows after which training ends.
+    start : int, optional
+        Seed of the first weights. Fits of one `start` and one shape begin alike, whatever their rows
+        and their own seed: then their weights may be merged as they are. They begin with noise and
+        with nothing learned, so no fold knows of another's rows.
     """
 
     hidden: tuple[int, ...] = (128, 128)
@@ -71,6 +88,7 @@ class NetLearner(Learner):
     weight_decay: float = 0.05
     averaging: float = 0.995
     patience: int = 10
+    start: int | None = None
     kind: ClassVar[str] = "net"
     stops_early: ClassVar[bool] = True
 
@@ -83,6 +101,7 @@ class NetLearner(Learner):
             raise ParameterError("net: averaging must be below 1, or the weights never leave their start")
         if not all(isinstance(n, int | np.integer) and n > 0 for n in self.hidden):
             raise ParameterError(f"net: hidden must be numbers of units above 0, not {self.hidden!r}")
+        checked_start(self.start, self.kind)
 
     def prepare(self, table: Table, rows: Rows | None = None) -> PreparedDense:
         """Learn scales and put every row through them."""
@@ -122,7 +141,8 @@ class NetLearner(Learner):
         with one_thread_each():  # the products are too small to share
             net = _train(trainer, score, patience)
         low, high = (float(labels.min()), float(labels.max())) if target.problem.is_regression else (0.0, 1.0)
-        return FittedNet(view, net, outputs, low, high, patience.kept)
+        start = None if self.start is None else int(self.start)
+        return FittedNet(view, net, outputs, low, high, patience.kept, start)
 
     def _trainer(
         self, inputs: npt.NDArray[np.float32], labels: npt.NDArray[Any], target: Target, rows: Rows, seed: int
@@ -132,7 +152,8 @@ class NetLearner(Learner):
         if problem.kind == "multiclass":
             absent = np.setdiff1d(np.arange(problem.n_classes), labels)
         rng = stream(seed, "net")
-        net = start_net(inputs.shape[1], self.hidden, problem.n_outputs, self.members, absent, rng)
+        begin = rng if self.start is None else stream(self.start, "net", "start")
+        net = start_net(inputs.shape[1], self.hidden, problem.n_outputs, self.members, absent, begin)
         weight = None if target.weight is None else target.weight[rows]
         if weight is not None:
             weight = (weight / weight.mean()).astype(np.float32)
@@ -172,6 +193,8 @@ class FittedNet(FittedLearner):
         Bounds of the training target, which no predicted value leaves.
     epochs : int
         Passes over the rows the weights come from.
+    start : int, optional
+        Seed of the first weights, where it was stated.
     """
 
     view: DenseView
@@ -180,6 +203,7 @@ class FittedNet(FittedLearner):
     low: float
     high: float
     epochs: int
+    start: int | None = None
     kind: ClassVar[str] = "net"
 
     @property
@@ -207,9 +231,55 @@ class FittedNet(FittedLearner):
             found = np.clip(found, self.low, self.high)
         return self.outputs.finish(found, views.table.n_rows)
 
+    def weights(self, schema: Schema) -> Weights:
+        """Return the arrays; see the base class.
+
+        The one scale of a net without further members is multiplied into the layer that follows, which
+        changes nothing but rounding: else the mean of scales and the mean of weights would not be
+        the mean of their products.
+        """
+        net, n_members = self.net, len(self.net.head)
+        absent = (net.shift == ABSENT).all(axis=(0, 1)) & (net.head == 0).all(axis=(0, 1))
+        start = None
+        if self.start is not None:
+            rng, hidden = stream(self.start, "net", "start"), tuple(len(b) for _, b in net.hidden)
+            n_inputs, n_outputs = net.scale.shape[2], net.head.shape[2]
+            start = ready(start_net(n_inputs, hidden, n_outputs, n_members, np.flatnonzero(absent), rng))
+        return Weights(
+            _named(net),
+            {
+                **dense_parts(self.view, schema),
+                "the number of members": n_members,
+                "the hidden layers": [len(b) for _, b in net.hidden],
+                "the problem": [self.outputs.problem.kind, self.outputs.problem.n_classes],
+                "the classes without training rows": np.flatnonzero(absent).tolist(),
+            },
+            {**code_tables(self.view, schema), "rounds": np.array(float(self.epochs))},
+            _axes(net),
+            frozenset({"inputs"}) if n_members > 1 and net.hidden else frozenset(),
+            outlet=("head", "shift"),
+            centre=self.outputs.offset,
+            unit=self.outputs.scale,
+            bounds=(self.low, self.high),
+            start=None if start is None else _named(start),
+        )
+
+    def with_weights(self, weights: Weights) -> FittedNet:
+        """Return a net with other weights."""
+        *tables, rounds = weights.statistics.values()
+        low, high = weights.bounds or (self.low, self.high)
+        return FittedNet(
+            with_code_tables(self.view, tables),
+            self.net.like(list(weights.arrays.values())),
+            replace(self.outputs, offset=weights.centre, scale=weights.unit),
+            low,
+            high,
+            max(1, round(float(rounds))),
+        )
+
     def to_state(self) -> State:
         """Return view and weights."""
-        return {
+        state: State = {
             "view": self.view.to_state(),
             "arrays": list(self.net.arrays),
             "outputs": self.outputs.to_state(),
@@ -217,6 +287,7 @@ class FittedNet(FittedLearner):
             "high": self.high,
             "epochs": self.epochs,
         }
+        return state if self.start is None else {**state, "start": self.start}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
@@ -237,7 +308,33 @@ class FittedNet(FittedLearner):
             finite_number(state["low"], "net: low"),
             finite_number(state["high"], "net: high"),
             int(state["epochs"]),
+            start_from_state(state, "net"),
         )
+
+
+def _named(net: Net) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays by name, in the order of `Net.arrays`; a lone scale goes into what follows."""
+    scale, *rest = net.arrays
+    names = [f"{what} {i}" for i in range(len(net.hidden)) for what in ("weights", "biases")]
+    if len(scale) == 1:
+        # The first layer has the shape (n_in, n_out), the head one axis more before it.
+        rest[0] = rest[0] * scale[0, 0][:, None]
+        scale = np.ones_like(scale)
+    return dict(zip(("scale", *names, "head", "shift"), (scale, *rest), strict=True))
+
+
+def _axes(net: Net) -> dict[str, tuple[str | None, ...]]:
+    """Return the units each axis runs over; members are units too, and their inputs may change signs."""
+    several = len(net.head) > 1
+    member = "members" if several else None
+    before = "inputs" if several and net.hidden else None
+    axes: dict[str, tuple[str | None, ...]] = {"scale": (member, None, before)}
+    for number in range(len(net.hidden)):
+        after = f"hidden {number + 1}"
+        axes[f"weights {number}"], axes[f"biases {number}"] = (before, after), (after,)
+        before = after
+    axes["head"], axes["shift"] = (member, before if net.hidden else None, None), (member, None, None)
+    return axes
 
 
 def _net_of(arrays: Any, n_outputs: int) -> Net:

@@ -17,7 +17,7 @@ from stackml.tables.schema import Column, Schema
 from stackml.tables.table import Table
 from stackml.tables.target import Problem
 
-__all__ = ["FittedStack", "Layer", "Member", "with_proposals"]
+__all__ = ["FittedStack", "Layer", "Member", "schema_of", "with_proposals"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +121,18 @@ class FittedStack:
 
 def with_proposals(table: Table, meta: MetaFeatures, layer: int) -> Table:
     """Return the table with a layer's predictions as further numeric columns."""
-    names = [f"layer {layer}: {name}" for name in meta.column_names]
-    schema = Schema((*table.schema.columns, *(Column(name, "number") for name in names)))
+    schema = _proposing(table.schema, meta.column_names, layer)
     return Table(schema, np.concatenate([table.numbers, meta.values], axis=1), table.codes, table.terms)
+
+
+def schema_of(stack: FittedStack, layer: int) -> Schema:
+    """Return the schema of the tables that a layer reads; the first layer is 1."""
+    schema = stack.schema
+    for number, below in enumerate(stack.layers[: layer - 1], start=1):
+        names = [m.name if m.width == 1 else f"{m.name}_{i}" for m in below.members for i in range(m.width)]
+        schema = _proposing(schema, names, number)
+    return schema
+
+
+def _proposing(schema: Schema, names: Sequence[str], layer: int) -> Schema:
+    return Schema((*schema.columns, *(Column(f"layer {layer}: {name}", "number") for name in names)))

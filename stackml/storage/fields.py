@@ -54,8 +54,8 @@ def finite_number(value: Any, what: str) -> float:
     return float(value)
 
 
-def positions(value: Any, what: str) -> tuple[int, ...]:
-    """Return a list or array of integers, 0 or more and each there once.
+def positions(value: Any, what: str, *, repeated: bool = False) -> tuple[int, ...]:
+    """Return a list or array of integers, 0 or more and each there once, unless `repeated` allows more.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def positions(value: Any, what: str) -> tuple[int, ...]:
     items = value.tolist() if isinstance(value, np.ndarray) else value
     if not isinstance(items, list | tuple) or not all(type(item) is int and item >= 0 for item in items):
         refuse(what, "is not a list of positions")
-    if len(set(items)) != len(items):
+    if not repeated and len(set(items)) != len(items):
         refuse(what, "names a position twice")
     return tuple(items)
 

@@ -15,11 +15,11 @@ from stackml.learners.net_training import (
     Net,
     Trainer,
     _forward,
-    _scaled,
     _slopes,
     averaged_outputs,
     clipped,
     loss_gradient,
+    ready,
     start_net,
 )
 from stackml.learners.tabular_nets import FittedNet, NetLearner
@@ -63,7 +63,7 @@ def test_slopes_are_those_of_the_loss(link: str, n_outputs: int, n_members: int)
     weight = rng.random(9)
 
     def loss() -> float:
-        scores = _forward(_scaled(net), inputs)
+        scores = _forward(ready(net), inputs)
         if link == "identity":
             losses = 0.5 * (scores[..., 0] - labels) ** 2
         elif link == "logistic":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias
 
@@ -12,14 +12,17 @@ import numpy.typing as npt
 
 from stackml.features.native import NativeView
 from stackml.features.shared import SharedViews
+from stackml.foundation.digest import digest
 from stackml.learners.base import FittedLearner, Prediction
 from stackml.learners.boosting import Outputs, check_width
 from stackml.learners.solvers import probabilities
 from stackml.learners.trees.arrays import Floats32, Trees
 from stackml.learners.trees.booster import Part, Sum
+from stackml.learners.trees.joining import joined_trees
 from stackml.learners.trees.stored import trees_from_state, trees_to_state
 from stackml.storage.fields import refuse
 from stackml.storage.state import State
+from stackml.tables.schema import Schema
 from stackml.tables.table import Table
 
 Link: TypeAlias = Literal["identity", "share", "logistic", "softmax"]
@@ -111,6 +114,11 @@ def _linked(margins: Floats, link: Link) -> Floats:
     return np.clip(margins, 0.0, 1.0) if link == "share" else probabilities(margins, link)
 
 
+def _mean(values: Sequence[float], shares: Sequence[float]) -> float:
+    # From the first on, so that equal values give themselves.
+    return values[0] + sum(s * (v - values[0]) for v, s in zip(values, shares, strict=True))
+
+
 class FittedTrees(FittedLearner):
     """A booster's trees; see the subclasses.
 
@@ -155,6 +163,38 @@ class FittedTrees(FittedLearner):
             If the table has another number of columns.
         """
         return self._alone.of(SharedViews(table, table.n_rows <= FEW_ROWS))[0]
+
+    def joins(self, schema: Schema) -> dict[str, Any]:
+        """Return what must be equal; see the base class."""
+        problem = self._outputs.problem
+        shares = self._view.frequencies
+        names = [schema.categories[i].name for i in shares.columns]
+        return {
+            "the problem": [problem.kind, problem.n_classes],
+            "the number of columns read": self._trees.n_features,
+            "the categories read by how common they are": names,
+            **{
+                f"how common the values of '{n}' are": digest(table)
+                for n, table in zip(names, shares.tables, strict=True)
+            },
+        }
+
+    def joined(self, others: Sequence[Self], shares: Sequence[float]) -> Self:
+        """Return a booster whose margin is the weighted mean; see the base class."""
+        kept = [(m, s) for m, s in zip((self, *others), shares, strict=True) if s > 0]
+        outputs = [model._outputs for model, _ in kept]
+        offset = _mean([o.offset for o in outputs], [s for _, s in kept])
+        scale = _mean([o.scale for o in outputs], [s for _, s in kept])
+        factors = [share * o.scale / scale for (_, share), o in zip(kept, outputs, strict=True)]
+        model = type(self).__new__(type(self))
+        FittedTrees.__init__(
+            model,
+            joined_trees([m._trees for m, _ in kept], factors),
+            self._view,
+            replace(self._outputs, offset=offset, scale=scale),
+            sum(m._rounds for m, _ in kept),
+        )
+        return model
 
     def to_state(self) -> State:
         """Return the trees and how to read their outputs."""

@@ -5,16 +5,27 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from stackml.learners.trees.arrays import Longs, Trees, below, in_preorder
 from stackml.storage.trees import Forest
 
 
-def trees_from_forest(forest: Forest) -> Trees:
-    """Return the trees of a forest whose leaves hold one value each; their sum is the forest's mean."""
+def trees_from_forest(forest: Forest, weight: npt.NDArray[np.float64] | None = None) -> Trees:
+    """Return the trees of a forest whose leaves hold one value each; their sum is the forest's mean.
+
+    Parameters
+    ----------
+    forest : Forest
+    weight : float64 ndarray of shape (n_trees,), optional
+        Of each tree, summing to 1; equal by default.
+    """
     trees, leaf = shape_of(forest)
-    values = forest.leaf_value.reshape(-1).astype(np.float64)
-    return replace(trees, leaf_value=(values[leaf] / forest.n_trees).astype(np.float32))
+    values = forest.leaf_value.reshape(-1).astype(np.float64)[leaf]
+    if weight is None:
+        return replace(trees, leaf_value=(values / forest.n_trees).astype(np.float32))
+    n_leaves = np.add.reduceat(trees.is_leaf.astype(np.int64), trees.first_node[:-1])
+    return replace(trees, leaf_value=(values * np.repeat(weight, n_leaves)).astype(np.float32))
 
 
 def shape_of(forest: Forest) -> tuple[Trees, Longs]:

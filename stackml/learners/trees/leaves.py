@@ -22,14 +22,20 @@ class Leaves:
     ----------
     forest : Forest
         Of one output of several classes.
+    parts : int64 ndarray of shape (n_parts,), optional
+        Trees of each of the forests it was joined of; one by default.
     """
 
-    def __init__(self, forest: Forest) -> None:
+    def __init__(self, forest: Forest, parts: Longs | None = None) -> None:
         self._forest = forest
+        sizes = np.array([forest.n_trees], np.int64) if parts is None else parts
+        self._starts: Longs = np.cumsum(sizes) - sizes
         self._shares: Floats32 = forest.leaf_value[:, 0].astype(np.float32)
 
     def summed(self, matrix: Floats32, *, few: bool) -> npt.NDArray[np.float64]:
-        """Return the sum over the trees of the shares a row ends at, shape (n_rows, n_classes).
+        """Return the sums of the shares a row ends at, over the trees of each part.
+
+        Shape (n_rows, n_parts, n_classes).
 
         A row's sum is the same in any company, bit for bit. With `few`, the leaves are found by
         arrays, which is faster for a few rows.
@@ -38,11 +44,12 @@ class Leaves:
 
         leaves = self._walked(matrix) if few else self._applied(matrix)
         n_rows, n_trees = leaves.shape
-        starts = np.arange(0, leaves.size + 1, n_trees)
+        n_parts = len(self._starts)
+        starts = np.append((np.arange(n_rows)[:, None] * n_trees + self._starts).ravel(), leaves.size)
         chosen = csr_matrix(
-            (np.ones(leaves.size, np.float32), leaves.ravel(), starts), (n_rows, len(self._shares))
+            (np.ones(leaves.size, np.float32), leaves.ravel(), starts), (n_rows * n_parts, len(self._shares))
         )
-        return np.asarray(chosen @ self._shares, np.float64)
+        return np.asarray(chosen @ self._shares, np.float64).reshape(n_rows, n_parts, -1)
 
     def _walked(self, matrix: Floats32) -> Longs:
         walker, leaf = self._walker
