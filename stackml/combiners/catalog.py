@@ -4,20 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from stackml.combiners.auto import DEFAULT_CANDIDATES, AutoCombiner
 from stackml.combiners.base import Combiner, FittedCombiner
 from stackml.combiners.boosted import BoostedCombiner, FittedBoosted
+from stackml.combiners.fixed import (
+    FittedGeometric,
+    FittedMedian,
+    FittedVote,
+    FixedCombiner,
+    GeometricCombiner,
+    MedianCombiner,
+    VoteCombiner,
+)
 from stackml.combiners.greedy import FittedGreedy, GreedyCombiner
 from stackml.combiners.logistic import FittedLogistic, LogisticCombiner
 from stackml.combiners.mean import FittedMean, MeanCombiner
+from stackml.combiners.rank_mean import FittedRankMean, RankMeanCombiner
+from stackml.combiners.rules import OF_CLASSES
 from stackml.combiners.simplex import FittedSimplex, SimplexCombiner
 from stackml.combiners.single import FittedSingle, SingleCombiner
 from stackml.foundation.errors import ParameterError, StorageError, near_miss
 from stackml.storage.fields import finite_array, finite_number
+from stackml.tables.target import ProblemKind
 
 
 @dataclass(frozen=True)
@@ -39,9 +51,25 @@ class CombinerEntry:
     fitted: type[FittedCombiner] | None
     about: str
 
+    @property
+    def problems(self) -> tuple[ProblemKind, ...]:
+        """Kinds of problems it is made for."""
+        return tuple(
+            kind for kind in get_args(ProblemKind) if kind != "regression" or self.name not in OF_CLASSES
+        )
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether it looks at no target."""
+        return issubclass(self.build, FixedCombiner)
+
 
 COMBINERS: tuple[CombinerEntry, ...] = (
-    CombinerEntry("mean", MeanCombiner, FittedMean, "the plain mean of predictions"),
+    CombinerEntry("mean", MeanCombiner, FittedMean, "the plain mean of predictions, or with given weights"),
+    CombinerEntry("median", MedianCombiner, FittedMedian, "the median of predictions"),
+    CombinerEntry("geometric", GeometricCombiner, FittedGeometric, "the geometric mean of probabilities"),
+    CombinerEntry("vote", VoteCombiner, FittedVote, "the share of learners that vote for a class"),
+    CombinerEntry("rank_mean", RankMeanCombiner, FittedRankMean, "the mean of ranks among predictions"),
     CombinerEntry("simplex", SimplexCombiner, FittedSimplex, "convex weights of least loss"),
     CombinerEntry("greedy", GreedyCombiner, FittedGreedy, "greedy selection with replacement, bagged"),
     CombinerEntry("logistic", LogisticCombiner, FittedLogistic, "penalised regression on logits or values"),

@@ -24,7 +24,8 @@ class StackClassifier(ClassifierMixin, BaseStack):
         A preset ("fast", "balanced", "best"), or a list of catalog names, ``("name",
         estimator)`` pairs of any scikit-learn estimator, and learner objects.
     combiner : str or Combiner, default="auto"
-        "mean", "single", "greedy", "simplex", "logistic", "boosted", or "auto", which chooses
+        "mean", "median", "geometric", "vote", "rank_mean", "single", "greedy", "simplex",
+        "logistic", "boosted", or "auto", which chooses
         by nested cross-validation; a single learner can win.
     metric : str, optional
         What "better" means; by default ROC AUC for two classes, log loss for more.
