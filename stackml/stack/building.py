@@ -89,6 +89,11 @@ class Combined:
     calibration: CalibrationRecord
     nested: npt.NDArray[np.float64]
 
+    def combiner_card(self) -> dict[str, Any]:
+        """Return how the combiner was chosen and what it has to tell, as JSON values."""
+        report = self.combiner.report()
+        return {**self.choice.to_state(), **({self.combiner.kind: report} if report else {})}
+
 
 @dataclass(frozen=True, eq=False)
 class Built:
@@ -219,7 +224,7 @@ def fit_layers(sources: Sources, recipe: Recipe, engine: Engine) -> tuple[OofRes
 def combining_seconds(recipe: Recipe, target: Target, n_features: int) -> list[float]:
     """Return about the seconds that each candidate for the combiner will take."""
     candidates = default_candidates() if recipe.combiner is None else (recipe.combiner,)
-    n_read = min(FEW_LEARNERS, len(recipe.learners)) + (n_features if recipe.passthrough else 0)
+    n_read = min(FEW_LEARNERS, len(recipe.learners)) + (n_features if recipe.passes_features else 0)
     size = target.n_rows, n_read, target.problem.n_outputs
     return [WITH_LAST_FIT * candidate.cost(*size) for candidate in candidates]
 
@@ -334,7 +339,7 @@ def assemble(
         layers=tuple(_layer(result) for result in results),
         combiner=combined.combiner,
         calibrator=combined.calibrator,
-        passthrough=recipe.passthrough,
+        passthrough=recipe.passes_features,
         typical=typical_row(table),
     )
     return Built(stack, recipe, sources, results, combined)
@@ -346,7 +351,7 @@ def combine(
     """Choose and fit combiner and calibrator on rows that have out-of-fold predictions."""
     rows = result.rows
     meta = result.meta_features()
-    if recipe.passthrough:
+    if recipe.passes_features:
         meta = replace(meta, features=table)
     meta, known = meta.take(rows), target.take(rows)
     context = Context(recipe.seed, recipe.metric, folds_among(result.folds, rows))

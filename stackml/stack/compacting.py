@@ -95,7 +95,7 @@ class _Trials:
         result = built.layers[-1]
         rows = result.rows
         meta = result.meta_features()
-        if built.recipe.passthrough:
+        if built.recipe.passes_features:
             meta = replace(meta, features=built.sources.table)
         self.meta: MetaFeatures = meta.take(rows)
         self._target: Target = built.target.take(rows)
@@ -223,7 +223,7 @@ def _cost(names: Names, shares: dict[str, float]) -> float:
 
 
 def _with_learners(built: Built, classes: Sequence[Any], found: _Found, engine: Engine) -> Built:
-    alone = len(found.learners) == 1 and not built.recipe.passthrough
+    alone = len(found.learners) == 1 and not built.recipe.passes_features
     recipe = replace(
         built.recipe,
         combiner=SingleCombiner() if alone and _is_quick(found.combiner) else found.combiner,

@@ -91,6 +91,11 @@ class Recipe:
                 f"known: {', '.join(CALIBRATIONS)}"
             )
 
+    @property
+    def passes_features(self) -> bool:
+        """Whether the combiner is given the features: where asked for, or where it cannot do without."""
+        return self.passthrough or (self.combiner is not None and self.combiner.needs_features)
+
     def of_its_own(self) -> Recipe:
         """Return the recipe without what it repeats of a recorded run."""
         return replace(self, rounds={}, only={}, paced={}, repeats={}, tried=(), refit_only=None)
