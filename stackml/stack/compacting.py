@@ -30,8 +30,9 @@ from stackml.foundation.randomness import stream
 from stackml.foundation.threads import one_thread_each
 from stackml.oof.engine import Engine
 from stackml.oof.result import LearnerRun, OofResult
-from stackml.stack.building import Built, assemble, folds_among, layer_job
+from stackml.stack.building import Built, assemble, folds_among
 from stackml.stack.fitted import Layer, Member
+from stackml.stack.layers import layer_job
 from stackml.stack.leaderboard import nested_score
 from stackml.stack.pricing import Price, prices_of, whole_price
 from stackml.tables.target import Target

@@ -66,7 +66,7 @@ class BaseStack(Weighing, TransformerMixin, BaseEstimator):
         combiner: Any = "auto",
         *,
         metric: str | None = None,
-        layers: int = 1,
+        layers: int | str = 1,
         folds: Any = "auto",
         passthrough: bool = False,
         calibration: str = "auto",
