@@ -44,7 +44,7 @@ def given(name, n_rows, seed):
 
 
 if __name__ == "__main__":
-    print("table,seed,kept,folds,trial,trial_se,out_of_fold,held_out,low,high,cost,third,reason")
+    print("table,seed,kept,asked,trial,trial_se,out_of_fold,held_out,low,high,cost,third,reason")
     for name in sys.argv[3:]:
         for seed in range(int(sys.argv[2])):
             is_number, categories, (X, y, groups), (X_new, y_new, groups_new) = given(
@@ -74,7 +74,7 @@ if __name__ == "__main__":
             first = sum(sum(run.seconds) for run in auto._built.layers[0].fitted)
             below = trial["loss_below"] / 100
             print(
-                f"{name},{seed},{auto.plan_['layers']},{trial['folds']},{trial['gain'] / below:.3f},"
+                f"{name},{seed},{auto.plan_['layers']},{trial['asked']},{trial['gain'] / below:.3f},"
                 f"{trial['standard_error'] / below:.3f},{(said[0] - said[1]) / said[0] * 100:.3f},{gain.mean():.3f},"
                 f"{low:.3f},{high:.3f},{100 * trial['seconds'] / first:.1f},"
                 f"{more[0]['reason'] if more else ''},{trial['reason'].replace(',', ';')}",

@@ -28,9 +28,10 @@ from stackml.tables.table import Table
 from stackml.tables.target import Target
 
 MOST_LAYERS = 3
-MOST_ASKED = 3  # learners that take part in a check, those of most weight
+MOST_ASKED = 2  # learners that take part in a check, those of most weight
 ENOUGH_WEIGHT = 0.9  # of the whole: learners beyond it do not take part
 OUTSIDE = 2  # folds that are asked, the second only where the first speaks for the layer
+SURE = 2.0  # standard errors that a layer must gain: it doubles what a row costs
 PORTIONS = (0.45, 0.8, 1.0)  # of a limit, used up by the end of each layer
 
 Rows = npt.NDArray[np.int64]
@@ -96,9 +97,9 @@ class Growth:
     comparison is made outside. The rows of one fold are put aside; proposals for the others are made
     by two models, each of one half of them; one more layer learns from these and predicts the rows
     put aside, whose own proposals come from models that never saw them. It has to lose less than the
-    layer below, both weighed alike, by more than half a standard error, and on a second fold too, the
-    two together by more than one. Only the learners that the first layer leans on take part, and
-    all of the check is thrown away. Under time folds no halves are needed: predictions of the past
+    layer below, both weighed alike, by more than half a standard error, and then, with a second
+    fold, by more than two. Only the two learners that the first layer leans on take part, and all
+    of the check is thrown away. Under time folds no halves are needed: predictions of the past
     know nothing of later rows. See docs/decisions/0012.
 
     Parameters
@@ -137,7 +138,7 @@ class Growth:
             trial = compared(trial, losses, self._sources.target)
             if not trial.gain > NEAR * trial.standard_error:
                 break
-        helps = len(losses) == min(OUTSIDE, len(folds)) and trial.gain > trial.standard_error
+        helps = len(losses) == min(OUTSIDE, len(folds)) and trial.gain > SURE * trial.standard_error
         return replace(trial, helps=helps, reason=_reason(helps, trial), seconds=perf_counter() - began)
 
     def _refusal(self, number: int, folds: list[int]) -> str:
@@ -175,8 +176,8 @@ class Growth:
         outside = self._outside(at, results)
         fold, target = outside.fold, self._sources.target
         alone = Folds((fold,), target.n_rows, "plain" if target.groups is None else "grouped")
-        # Stopping early on the rows put aside would flatter the layer that is asked about.
-        above = self._above[at] = self._fit(outside.table, alone, outside.layer + 1, strict=True)
+        # Both layers' rounds are found on the rows put aside, so neither is flattered beside the other.
+        above = self._above[at] = self._fit(outside.table, alone, outside.layer + 1)
         below = outside.meta.select([n for n in outside.meta.predictors if n in above.predictors])
         with one_thread_each():
             context = Context(self._recipe.seed)
@@ -220,13 +221,7 @@ class Growth:
         return _Outside(layer, fold, with_proposals(table, meta, layer), meta)
 
     def _fit(
-        self,
-        table: Table,
-        folds: Folds,
-        layer: int,
-        names: Sequence[str] | None = None,
-        *,
-        strict: bool = False,
+        self, table: Table, folds: Folds, layer: int, names: Sequence[str] | None = None
     ) -> MetaFeatures:
         asked = [run for run in self._asked if names is None or run.name in names]
         job = Job(
@@ -234,7 +229,6 @@ class Growth:
             self._sources.target,
             folds,
             derive_seed(self._recipe.seed, "asking about layers", layer),
-            strict,
             metric=self._recipe.metric,
             most_rows={run.name: run.most_rows for run in asked if run.most_rows},
             deals_rows=False,
@@ -287,7 +281,7 @@ def compared(trial: LayerTrial, losses: Sequence[tuple[Rows, Floats, Floats]], t
         off = np.bincount(unit, off)
     return replace(
         trial,
-        folds=len(losses),
+        asked=len(losses),
         loss_below=float(part @ below),
         loss=float(part @ above),
         gain=gain,
@@ -297,9 +291,8 @@ def compared(trial: LayerTrial, losses: Sequence[tuple[Rows, Floats, Floats]], t
 
 def _reason(helps: bool, trial: LayerTrial) -> str:
     if helps:
-        return "it loses less than the layer below, by more than one standard error over two folds"
-    if trial.gain <= 0:
+        return "it loses less than the layer below, by more than two standard errors"
+    if not trial.gain > 0:
         return "it does not lose less than the layer below"
-    if trial.folds < OUTSIDE:
-        return "what it gains is within half a standard error"
-    return "what it gains is within one standard error over two folds"
+    near = "half a standard error" if not trial.gain > NEAR * trial.standard_error else "two standard errors"
+    return f"what it gains is within {near}"

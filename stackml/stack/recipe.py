@@ -30,8 +30,8 @@ class LayerTrial:
         Counted from 1.
     learners : tuple of str
         Those that took part.
-    folds : int
-        Folds that were asked; 0 where the question could not be put.
+    asked : int
+        How often, each time with other rows put aside; 0 where the question could not be put.
     loss_below, loss : float, optional
         Log loss or squared error of the layer below and of this one, on rows neither learned from.
     gain, standard_error : float
@@ -44,7 +44,7 @@ class LayerTrial:
 
     layer: int
     learners: tuple[str, ...] = ()
-    folds: int = 0
+    asked: int = 0
     loss_below: float | None = None
     loss: float | None = None
     gain: float = 0.0
