@@ -11,7 +11,7 @@ import numpy as np
 
 from stackml.combiners.base import Combiner, Context, FittedCombiner, MetaFeatures
 from stackml.combiners.boosted import BoostedCombiner
-from stackml.combiners.comparing import LEAST_FOLDS, ROUNDING, lags, row_losses, score_gaps
+from stackml.combiners.comparing import LEAST_FOLDS, NEAR, ROUNDING, lags, row_losses, score_gaps
 from stackml.combiners.greedy import GreedyCombiner
 from stackml.combiners.inputs import FloatArray, checked, weight_of
 from stackml.combiners.logistic import LogisticCombiner
@@ -109,7 +109,6 @@ class Choice:
 
 
 WITH_LAST_FIT = 1.3  # of what judging takes: whoever is chosen is fitted once more on all rows
-_NEAR = 1 / 2  # of a standard error: what a simpler combination may be worse and still be preferred
 
 
 @final
@@ -277,7 +276,7 @@ def _preference(trial: _Trial) -> tuple[bool, bool, int, float]:
 
 def _within(trial: _Trial) -> bool:
     # Rounding alone may not part candidates that are the same.
-    near = bool(trial.difference <= _NEAR * trial.standard_error + ROUNDING) or np.isnan(trial.difference)
+    near = bool(trial.difference <= NEAR * trial.standard_error + ROUNDING) or np.isnan(trial.difference)
     return near and not trial.loses
 
 
@@ -323,6 +322,6 @@ def _reason(trial: _Trial, row: ChoiceRow, n_candidates: int) -> str:
         return "best" if row.difference <= 0 else "simplest within half a standard error of the best"
     if _within(trial):
         return "within half a standard error of the best, but not simpler than the one chosen"
-    if trial.loses and row.difference <= _NEAR * row.standard_error:
+    if trial.loses and row.difference <= NEAR * row.standard_error:
         return "a higher loss than the best by more than one standard error over rows"
     return "worse than the best by more than half a standard error"

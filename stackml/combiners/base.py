@@ -122,6 +122,7 @@ class Combiner(ABC):
 
     kind: ClassVar[str]
     complexity: ClassVar[int]  # the one-standard-error rule prefers the lower
+    needs_features: ClassVar[bool] = False  # a stack then passes them through unasked
 
     @abstractmethod
     def fit(self, meta: MetaFeatures, target: Target, context: Context) -> FittedCombiner:
@@ -157,6 +158,35 @@ class FittedCombiner(ABC):
     @abstractmethod
     def weights(self) -> dict[str, float]:
         """Return each needed learner's share, non-negative, summing to 1 (for reports)."""
+
+    @property
+    def weighs_rows(self) -> bool:
+        """Whether the learners' weights differ from row to row."""
+        return False
+
+    def route(self, features: Table) -> npt.NDArray[np.float64] | None:
+        """Return the weights of `learners` of each row, where they are known before any is called.
+
+        Parameters
+        ----------
+        features : Table
+
+        Returns
+        -------
+        float64 ndarray of shape (n_rows, n_learners), or None
+            `predict` needs a learner only in the rows in which it has weight. None where every
+            learner must be called for every row.
+        """
+        return None
+
+    def row_weights(self, meta: MetaFeatures) -> npt.NDArray[np.float64]:
+        """Return the weights of `learners` of each row, float64 (n_rows, n_learners); rows sum to 1."""
+        weights = self.weights()
+        return np.tile([weights[name] for name in self.learners], (meta.n_rows, 1))
+
+    def report(self) -> State:
+        """Return what else is worth telling of it, as JSON values."""
+        return {}
 
     @abstractmethod
     def to_state(self) -> State:

@@ -20,6 +20,7 @@ from stackml.combiners.fixed import (
     MedianCombiner,
     VoteCombiner,
 )
+from stackml.combiners.gated import FittedGated, GatedCombiner
 from stackml.combiners.greedy import FittedGreedy, GreedyCombiner
 from stackml.combiners.logistic import FittedLogistic, LogisticCombiner
 from stackml.combiners.mean import FittedMean, MeanCombiner
@@ -76,6 +77,7 @@ COMBINERS: tuple[CombinerEntry, ...] = (
     CombinerEntry(
         "boosted", BoostedCombiner, FittedBoosted, "a small boosted model that mends convex weights"
     ),
+    CombinerEntry("gated", GatedCombiner, FittedGated, "weights that depend on the row, all or few a row"),
     CombinerEntry("single", SingleCombiner, FittedSingle, "the one best learner"),
     CombinerEntry("auto", AutoCombiner, None, "the simplest within one standard error of the best"),
 )

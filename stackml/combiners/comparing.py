@@ -15,6 +15,7 @@ from stackml.tables.target import Target
 
 LEAST_FOLDS = 3
 _TRUSTED_FOLDS = 5  # fewer say little about their own spread
+NEAR = 1 / 2  # of a standard error: what a simpler combination may be worse and still be preferred
 ROUNDING = 1e-12  # may not part candidates that are the same
 
 
@@ -40,6 +41,11 @@ class Lags:
     def within(self) -> npt.NDArray[np.bool_]:
         """Whether each is within one standard error."""
         return (self.difference <= self.standard_error + ROUNDING) & ~self.loses
+
+    @property
+    def near(self) -> npt.NDArray[np.bool_]:
+        """Whether each is near enough to be preferred where it is simpler (docs/decisions/0008)."""
+        return (self.difference <= NEAR * self.standard_error + ROUNDING) & ~self.loses
 
 
 def lags(scores: FloatArray, nested: Sequence[FloatArray], target: Target, best: int | None = None) -> Lags:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,41 +31,12 @@ from stackml.oof.result import OofResult
 from stackml.splitting.base import Fold, Folds, Kind
 from stackml.splitting.catalog import choose_splitter
 from stackml.splitting.holdout import check_embargo_needs_time
-from stackml.stack.fitted import FittedStack, Layer, Member, with_proposals
-from stackml.stack.recipe import AUTO_FOLDS, MOST_ROWS, Recipe
+from stackml.stack.fitted import FittedStack, Layer, Member
+from stackml.stack.layering import grow_layers
+from stackml.stack.layers import Sources, layer_job
+from stackml.stack.recipe import AUTO_FOLDS, Recipe
 from stackml.tables.table import Table
 from stackml.tables.target import Target
-
-
-@dataclass(frozen=True, eq=False)
-class Sources:
-    """The rows a stack is fitted on.
-
-    Attributes
-    ----------
-    table : Table
-    target : Target
-    folds : Folds
-    fold_tables : mapping of fold to Table
-        Under time folds, the same rows as the fold's past alone would read them.
-    """
-
-    table: Table
-    target: Target
-    folds: Folds
-    fold_tables: Mapping[int, Table]
-
-    def with_proposals(self, result: OofResult, layer: int) -> Sources:
-        """Return what the next layer reads: features and a layer's out-of-fold predictions."""
-        meta = result.meta_features()
-        tables = {number: with_proposals(table, meta, layer) for number, table in self.fold_tables.items()}
-        kept = trainable(self.folds) if tables else []
-        return Sources(
-            with_proposals(self.table, meta, layer),
-            self.target,
-            among_predicted(self.folds),
-            {number: tables[at] for number, at in enumerate(kept)},
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +60,11 @@ class Combined:
     calibration: CalibrationRecord
     nested: npt.NDArray[np.float64]
 
+    def combiner_card(self) -> dict[str, Any]:
+        """Return how the combiner was chosen and what it has to tell, as JSON values."""
+        report = self.combiner.report()
+        return {**self.choice.to_state(), **({self.combiner.kind: report} if report else {})}
+
 
 @dataclass(frozen=True, eq=False)
 class Built:
@@ -106,6 +82,7 @@ class Built:
         return self.sources.target
 
 
+LIKELY_LAYERS = 2  # where their number is open
 FEW_LEARNERS = 6  # are what a tight limit leaves to combine
 PastTable = Callable[[npt.NDArray[np.int64]], Table]
 
@@ -146,7 +123,8 @@ def build(
         fold_tables = {number: past_table(fold.train) for number, fold in enumerate(folds.folds)}
     sources = Sources(table, target, folds, fold_tables)
     engine.clock.expect_combining(combining_seconds(recipe, target, table.n_features))
-    results = fit_layers(sources, recipe, engine)
+    results, grown = grow_layers(sources, recipe, engine)
+    recipe = replace(recipe, layers=len(results), grown=grown)
     if may_repeat(recipe, folds):
         results = (repeated(results[0], sources, classes, recipe, engine),)
     return assemble(sources, classes, results, recipe, engine)
@@ -160,7 +138,7 @@ def within_budget(recipe: Recipe, table: Table, target: Target, engine: Engine) 
     if is_free:
         return replace(recipe, folds=FOLDS)
     size = target.n_rows, table.n_features, target.problem.n_outputs
-    budget = engine.spending.left / recipe.layers
+    budget = engine.spending.left / (LIKELY_LAYERS if isinstance(recipe.layers, str) else recipe.layers)
     learners = [learner for _, learner in recipe.learners]
     folds = recipe.folds
     if not isinstance(folds, int):
@@ -207,19 +185,10 @@ def stated_folds(folds: Folds | tuple[Fold, ...], target: Target, embargo: float
     return folds.prove(target.groups, target.moments, embargo)
 
 
-def fit_layers(sources: Sources, recipe: Recipe, engine: Engine) -> tuple[OofResult, ...]:
-    """Fit every layer; each further one reads the features and the out-of-fold predictions below."""
-    results: list[OofResult] = []
-    for number in range(1, recipe.layers + 1):
-        job = layer_job(sources, results, recipe)
-        results.append(engine.run(recipe.learners_of(number), job, portion=number / recipe.layers))
-    return tuple(results)
-
-
 def combining_seconds(recipe: Recipe, target: Target, n_features: int) -> list[float]:
     """Return about the seconds that each candidate for the combiner will take."""
     candidates = default_candidates() if recipe.combiner is None else (recipe.combiner,)
-    n_read = min(FEW_LEARNERS, len(recipe.learners)) + (n_features if recipe.passthrough else 0)
+    n_read = min(FEW_LEARNERS, len(recipe.learners)) + (n_features if recipe.passes_features else 0)
     size = target.n_rows, n_read, target.problem.n_outputs
     return [WITH_LAST_FIT * candidate.cost(*size) for candidate in candidates]
 
@@ -261,54 +230,6 @@ def repeat_job(number: int, sources: Sources, classes: Sequence[Any], recipe: Re
     return replace(job, folds=folds, seed=seed, rounds=rounds, number=number)
 
 
-def layer_job(sources: Sources, below: Sequence[OofResult], recipe: Recipe) -> Job:
-    """Return what the fits of a layer have in common, given the layers below it."""
-    for number, result in enumerate(below, start=1):
-        sources = sources.with_proposals(result, number)
-    layer = len(below) + 1
-    rounds = {(name, fold): r for (at, name, fold), r in recipe.rounds.items() if at == layer}
-    paced = {name: changed for (at, name), changed in recipe.paced.items() if at == layer}
-    return Job(
-        sources.table,
-        sources.target,
-        sources.folds,
-        recipe.seed + layer - 1,
-        recipe.strict,
-        rounds,
-        sources.fold_tables,
-        recipe.metric,
-        {name: changed[MOST_ROWS] for name, changed in paced.items() if MOST_ROWS in changed},
-        refits_layer(recipe, layer) or not sources.folds.exchangeable,
-        isinstance(recipe.folds, int),
-    )
-
-
-def refits_layer(recipe: Recipe, layer: int) -> bool:
-    """Return whether a layer's learners are fitted again on all rows: the last one's, where asked for."""
-    return recipe.refit and layer == recipe.layers
-
-
-def trainable(folds: Folds) -> list[int]:
-    """Return the folds that train on rows which have out-of-fold predictions themselves."""
-    held = folds.fold_of_row >= 0
-    return [number for number, fold in enumerate(folds.folds) if held[fold.train].any()]
-
-
-def among_predicted(folds: Folds) -> Folds:
-    """Return the trainable folds, with training rows that have out-of-fold predictions themselves."""
-    held = folds.fold_of_row >= 0
-    if held.all():
-        return folds
-    at = [folds.folds[number] for number in trainable(folds)]
-    kept = [Fold(fold.train[held[fold.train]], fold.held_out) for fold in at]
-    if not kept:
-        raise SplitError(
-            "a further layer has nothing to learn from: no fold trains on rows that another fold holds out; "
-            "use layers=1, or more folds"
-        )
-    return Folds(tuple(kept), folds.n_rows, folds.kind, folds.notes)
-
-
 def assemble(
     sources: Sources,
     classes: Sequence[Any],
@@ -334,7 +255,7 @@ def assemble(
         layers=tuple(_layer(result) for result in results),
         combiner=combined.combiner,
         calibrator=combined.calibrator,
-        passthrough=recipe.passthrough,
+        passthrough=recipe.passes_features,
         typical=typical_row(table),
     )
     return Built(stack, recipe, sources, results, combined)
@@ -346,7 +267,7 @@ def combine(
     """Choose and fit combiner and calibrator on rows that have out-of-fold predictions."""
     rows = result.rows
     meta = result.meta_features()
-    if recipe.passthrough:
+    if recipe.passes_features:
         meta = replace(meta, features=table)
     meta, known = meta.take(rows), target.take(rows)
     context = Context(recipe.seed, recipe.metric, folds_among(result.folds, rows))

@@ -9,7 +9,8 @@ from typing import Any
 from stackml.foundation.errors import FitError, ParameterError, near_miss
 from stackml.learners.base import Learner
 from stackml.oof.engine import Engine
-from stackml.stack.building import Built, assemble, layer_job
+from stackml.stack.building import Built, assemble
+from stackml.stack.layers import layer_job
 
 
 def with_learner(built: Built, classes: Sequence[Any], found: tuple[str, Learner], engine: Engine) -> Built:

@@ -30,8 +30,9 @@ from stackml.foundation.randomness import stream
 from stackml.foundation.threads import one_thread_each
 from stackml.oof.engine import Engine
 from stackml.oof.result import LearnerRun, OofResult
-from stackml.stack.building import Built, assemble, folds_among, layer_job
+from stackml.stack.building import Built, assemble, folds_among
 from stackml.stack.fitted import Layer, Member
+from stackml.stack.layers import layer_job
 from stackml.stack.leaderboard import nested_score
 from stackml.stack.pricing import Price, prices_of, whole_price
 from stackml.tables.target import Target
@@ -95,7 +96,7 @@ class _Trials:
         result = built.layers[-1]
         rows = result.rows
         meta = result.meta_features()
-        if built.recipe.passthrough:
+        if built.recipe.passes_features:
             meta = replace(meta, features=built.sources.table)
         self.meta: MetaFeatures = meta.take(rows)
         self._target: Target = built.target.take(rows)
@@ -223,7 +224,7 @@ def _cost(names: Names, shares: dict[str, float]) -> float:
 
 
 def _with_learners(built: Built, classes: Sequence[Any], found: _Found, engine: Engine) -> Built:
-    alone = len(found.learners) == 1 and not built.recipe.passthrough
+    alone = len(found.learners) == 1 and not built.recipe.passes_features
     recipe = replace(
         built.recipe,
         combiner=SingleCombiner() if alone and _is_quick(found.combiner) else found.combiner,

@@ -45,13 +45,14 @@ from stackml.stack.inputs import EncodedTarget, assemble_target
 from stackml.stack.labels import dtype_name
 from stackml.stack.leaderboard import leaderboard, oof_frame, plain_rows, plan_record, replayed
 from stackml.stack.recipe import Recipe, checked_folds
+from stackml.stack.weighing import Weighing
 from stackml.tables.reading import to_frame
 from stackml.tables.schema import Overrides
 from stackml.tables.table import Table
 from stackml.tables.target import Problem
 
 
-class BaseStack(TransformerMixin, BaseEstimator):
+class BaseStack(Weighing, TransformerMixin, BaseEstimator):
     """What both estimators share; the public classes say what is predicted."""
 
     fitted_: FittedStack
@@ -65,7 +66,7 @@ class BaseStack(TransformerMixin, BaseEstimator):
         combiner: Any = "auto",
         *,
         metric: str | None = None,
-        layers: int = 1,
+        layers: int | str = 1,
         folds: Any = "auto",
         passthrough: bool = False,
         calibration: str = "auto",
@@ -423,7 +424,7 @@ class BaseStack(TransformerMixin, BaseEstimator):
         self.plan_ = plan_record(built)
         self.oof_ = oof_frame(built, self._index)
         card = {"leaderboard": plain_rows(self.leaderboard_), "plan": self.plan_}
-        card["combiners"] = built.combined.choice.to_state()
+        card["combiners"] = built.combined.combiner_card()
         card["calibration"] = built.combined.calibration.to_state()
         card["metric"] = built.recipe.metric
         self.fitted_ = replace(built.stack, card=card, label_dtype=dtype_name(self._classes))

@@ -25,13 +25,14 @@ class StackClassifier(ClassifierMixin, BaseStack):
         estimator)`` pairs of any scikit-learn estimator, and learner objects.
     combiner : str or Combiner, default="auto"
         "mean", "median", "geometric", "vote", "rank_mean", "single", "greedy", "simplex",
-        "logistic", "boosted", or "auto", which chooses
+        "logistic", "boosted", "gated" (weights that depend on the row), or "auto", which chooses
         by nested cross-validation; a single learner can win.
     metric : str, optional
         What "better" means; by default ROC AUC for two classes, log loss for more.
-    layers : int, default=1
+    layers : int or "auto", default=1
         Layers of learners; each further one reads the features and the predictions below. Its
-        out-of-fold scores are optimistic: judge it on held-out rows.
+        out-of-fold scores are optimistic: judge it on held-out rows. "auto" does that on rows put
+        aside and fits up to three, each only where it helps; ``plan_["layers_tried"]`` tells.
     folds : "auto", int, Folds, or pairs of row numbers (train, held_out), default="auto"
         "auto" is 5; within a limit 8 where all learners can be fitted on as many and rows are not in
         time, and fewer than 5 where a middling learner could not be finished. A number is the most

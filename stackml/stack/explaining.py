@@ -187,18 +187,21 @@ def by_learner(
     Returns
     -------
     DataFrame of n_rows x n_learners lines
-        ``row``, ``learner``, ``weight``, ``kind``, ``prediction``; the heaviest learner first.
+        ``row``, ``learner``, ``weight`` (in this row), ``kind``, ``prediction`` (NaN where the
+        learner was not called for the row); the learner of most weight over all rows first.
     """
     meta = stack.meta_features(table, needed_only=True, n_jobs=n_jobs)
-    weights = stack.combiner.weights()
-    order = sorted(meta.learners, key=lambda name: -weights.get(name, 0.0))
+    members = [member.name for member in stack.layers[-1].members]
+    weights = dict(zip(members, stack.member_weights(table, n_jobs=n_jobs).T, strict=True))
+    shares = stack.combiner.weights()
+    order = sorted(meta.learners, key=lambda name: -shares.get(name, 0.0))
     predictions = np.stack([_own(meta, name, classes) for name in order], axis=1)
     n_rows, n_learners = predictions.shape
     return pd.DataFrame(
         {
             "row": np.repeat(index.to_numpy(), n_learners),
             "learner": order * n_rows,
-            "weight": [weights.get(name, 0.0) for name in order] * n_rows,
+            "weight": np.stack([weights[name] for name in order], axis=1).ravel(),
             "kind": [meta.kinds[meta.learners.index(name)] for name in order] * n_rows,
             "prediction": predictions.ravel(),
         }

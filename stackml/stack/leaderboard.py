@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from stackml.oof.plan import ALL_ROWS, OUT_OF_BAG
 from stackml.oof.result import LearnerRun
 from stackml.stack.building import Built
 from stackml.stack.pricing import Price, on_the_front, prices_of, whole_price
-from stackml.stack.recipe import MOST_ROWS, Recipe
+from stackml.stack.recipe import AUTO, MOST_ROWS, LayerTrial, Recipe
 
 STACK = "stack"
 PLAN_VERSION = 1
@@ -153,6 +153,8 @@ def plan_record(built: Built) -> dict[str, Any]:
         "paced": paced,
         "repeats": {r.name: list(r.repeats) for r in built.layers[-1].fitted if len(r.repeats) > 1},
         "tried": built.combined.choice.tried,
+        "layers": len(built.layers),
+        "layers_tried": [{**asdict(t), "learners": list(t.learners)} for t in built.recipe.grown],
         "fits": fits,
     }
 
@@ -201,8 +203,22 @@ def replayed(recipe: Recipe, plan: Mapping[str, Any]) -> Recipe:
         repeats={name: tuple(done) for name, done in plan.get("repeats", {}).items()},
         tried=tuple(plan.get("tried", ())),
         refit_only=frozenset(refitted),
+        layers=max(only, default=1) if recipe.layers == AUTO else recipe.layers,
+        grown=_trials_of(plan),
         paced={(p["layer"], p["learner"]): p["parameters"] for p in plan.get("paced", [])},
     )
+
+
+def _trials_of(plan: Mapping[str, Any]) -> tuple[LayerTrial, ...]:
+    try:
+        return tuple(
+            LayerTrial(**{**tried, "learners": tuple(tried["learners"])})
+            for tried in plan.get("layers_tried", ())
+        )
+    except (TypeError, KeyError) as error:
+        raise ParameterError(
+            f"plan: its 'layers_tried' cannot be read ({error}); give the `plan_` of a fitted stack as it was"
+        ) from error
 
 
 def oof_frame(built: Built, index: pd.Index) -> pd.DataFrame:

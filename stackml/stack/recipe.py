@@ -15,8 +15,43 @@ from stackml.splitting.base import Fold, Folds
 
 RESERVED = "stack"
 MOST_ROWS = "most_rows"
-AUTO_FOLDS = "auto"
+AUTO = "auto"
+AUTO_FOLDS = AUTO
 CALIBRATIONS = ("auto", "none", "temperature", "beta", "isotonic")
+
+
+@dataclass(frozen=True)
+class LayerTrial:
+    """Whether a further layer was found to help.
+
+    Attributes
+    ----------
+    layer : int
+        Counted from 1.
+    learners : tuple of str
+        Those that took part.
+    asked : int
+        How often, each time with other rows put aside; 0 where the question could not be put.
+    loss_below, loss : float, optional
+        Log loss or squared error of the layer below and of this one, on rows neither learned from.
+    gain, standard_error : float
+        What this one loses less, and the standard error of that.
+    helps : bool
+    seconds : float
+        That the answer took.
+    reason : str
+    """
+
+    layer: int
+    learners: tuple[str, ...] = ()
+    asked: int = 0
+    loss_below: float | None = None
+    loss: float | None = None
+    gain: float = 0.0
+    standard_error: float = 0.0
+    helps: bool = False
+    seconds: float = 0.0
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -29,7 +64,8 @@ class Recipe:
     combiner : Combiner or None
         None chooses by nested cross-validation.
     metric : str
-    layers : int
+    layers : int or "auto"
+        "auto" fits a further layer where it is found to help.
     folds : int, Folds, tuple of Fold, or "auto"
     passthrough : bool
     calibration : str
@@ -51,12 +87,14 @@ class Recipe:
         Whether each learner the combiner needs is fitted once on all rows and predicts alone.
     refit_only : frozenset of str, optional
         Learners for which a recorded run had the time to do so.
+    grown : tuple of LayerTrial
+        What was found of further layers; known once they are fitted, or from a recorded run.
     """
 
     learners: tuple[tuple[str, Learner], ...]
     combiner: Combiner | None
     metric: str
-    layers: int = 1
+    layers: int | str = 1
     folds: int | Folds | tuple[Fold, ...] | str = 5
     passthrough: bool = False
     calibration: str = "auto"
@@ -70,14 +108,16 @@ class Recipe:
     tried: tuple[str, ...] = ()
     refit: bool = False
     refit_only: frozenset[str] | None = None
+    grown: tuple[LayerTrial, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse values without a meaning."""
-        _at_least("layers", self.layers, 1)
-        if self.strict and self.layers > 1:
+        if self.layers != AUTO:
+            _at_least("layers", self.layers, 1, ", or 'auto'")
+        if self.strict and self.layers != 1:
             raise ParameterError(
                 "strict=True holds for one layer alone: learners of a second layer read predictions of "
-                f"models that saw their rows' targets; found layers={self.layers}; "
+                f"models that saw their rows' targets; found layers={self.layers!r}; "
                 "use layers=1 or strict=False"
             )
         if RESERVED in [name for name, _ in self.learners]:
@@ -90,6 +130,11 @@ class Recipe:
                 f"calibration={self.calibration!r} is unknown{near_miss(self.calibration, CALIBRATIONS)}; "
                 f"known: {', '.join(CALIBRATIONS)}"
             )
+
+    @property
+    def passes_features(self) -> bool:
+        """Whether the combiner is given the features: where asked for, or where it cannot do without."""
+        return self.passthrough or (self.combiner is not None and self.combiner.needs_features)
 
     def of_its_own(self) -> Recipe:
         """Return the recipe without what it repeats of a recorded run."""
@@ -128,6 +173,6 @@ def checked_folds(folds: Any) -> int | Folds | tuple[Fold, ...] | str:
         ) from None
 
 
-def _at_least(name: str, value: int, least: int) -> None:
+def _at_least(name: str, value: Any, least: int, otherwise: str = "") -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ParameterError(f"{name}={value!r}: give a whole number of at least {least}")
+        raise ParameterError(f"{name}={value!r}: give a whole number of at least {least}{otherwise}")

@@ -31,6 +31,12 @@ def _known_combiner(value: Any) -> Any:
     return value
 
 
+def _number_of_layers(value: Any) -> Any:
+    if value != "auto" and (type(value) is not int or not 1 <= value <= 5):
+        raise ValueError(f"give a whole number from 1 to 5, or 'auto'; found {value!r}")
+    return value
+
+
 def _known_learners(value: Any) -> Any:
     if isinstance(value, str):
         known = (*PRESETS, *LEARNERS)
@@ -149,7 +155,7 @@ class StackSpec(_Part):
     learners : str or tuple
         A preset, or a list of catalog names; ``{name: {parameter: value}}`` changes parameters.
     combiner : str
-    layers : int
+    layers : int or "auto"
     passthrough : bool
     calibration : str
     strict : bool
@@ -161,7 +167,7 @@ class StackSpec(_Part):
 
     learners: Annotated[Any, BeforeValidator(_known_learners)] = "balanced"
     combiner: Annotated[str, BeforeValidator(_known_combiner)] = "auto"
-    layers: Annotated[int, Field(ge=1, le=5)] = 1
+    layers: Annotated[int | str, BeforeValidator(_number_of_layers)] = 1
     passthrough: bool = False
     calibration: Calibration = "auto"
     strict: bool = False
