@@ -178,7 +178,10 @@ class Growth:
         alone = Folds((fold,), target.n_rows, "plain" if target.groups is None else "grouped")
         # Both layers' rounds are found on the rows put aside, so neither is flattered beside the other.
         above = self._above[at] = self._fit(outside.table, alone, outside.layer + 1)
-        below = outside.meta.select([n for n in outside.meta.predictors if n in above.predictors])
+        both = [name for name in outside.meta.predictors if name in above.predictors]
+        if not both:
+            raise FitError("no learner could be fitted in both layers")
+        below = outside.meta.select(both)
         with one_thread_each():
             context = Context(self._recipe.seed)
             weights = SimplexCombiner().fit(below.take(fold.train), target.take(fold.train), context)
@@ -191,7 +194,8 @@ class Growth:
         number = len(results)
         if not self._sources.folds.exchangeable:
             job = layer_job(self._sources, results, self._recipe)
-            meta = results[-1].meta_features().select(names)
+            fitted = results[-1].meta_features()
+            meta = fitted.select([name for name in names if name in fitted.learners] or fitted.learners)
             return _Outside(number, job.folds.folds[at], job.table_of(at), meta)
         found = self._known.get(at) or self._first(at, results[0].meta_features().select(names))
         if found.layer < number:
