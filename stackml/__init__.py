@@ -11,6 +11,7 @@ from stackml.foundation.threads import let_idle_threads_sleep as _let_idle_threa
 
 if TYPE_CHECKING:
     from stackml.assembly.ensemble import Ensemble as Ensemble
+    from stackml.assembly.label_union import LabelUnion as LabelUnion
     from stackml.assembly.loading import load as load
     from stackml.stack.estimators import StackClassifier as StackClassifier
     from stackml.stack.estimators import StackRegressor as StackRegressor
@@ -25,12 +26,13 @@ _ROOMS = {
     "StackClassifier": "stackml.stack.estimators",
     "StackRegressor": "stackml.stack.estimators",
     "Ensemble": "stackml.assembly.ensemble",
+    "LabelUnion": "stackml.assembly.label_union",
     "load": "stackml.assembly.loading",
     "Overrides": "stackml.tables.schema",
 }
 _SUBPACKAGES = ("tracking", "datasets", "metrics", "splitting", "learners", "combiners", "decision", "tables")
 
-__all__ = ["Ensemble", "Overrides", "StackClassifier", "StackRegressor", "load"]
+__all__ = ["Ensemble", "LabelUnion", "Overrides", "StackClassifier", "StackRegressor", "load"]
 
 
 def __getattr__(name: str) -> Any:

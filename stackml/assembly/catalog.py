@@ -4,5 +4,9 @@ from __future__ import annotations
 
 from stackml.assembly.base import FittedAssembly
 from stackml.assembly.ensemble import FittedEnsemble
+from stackml.assembly.label_union import FittedLabelUnion
 
-ASSEMBLIES: dict[str, type[FittedAssembly]] = {FittedEnsemble.kind: FittedEnsemble}
+ASSEMBLIES: dict[str, type[FittedAssembly]] = {
+    FittedEnsemble.kind: FittedEnsemble,
+    FittedLabelUnion.kind: FittedLabelUnion,
+}
