@@ -29,9 +29,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["coupled"]
+__all__ = ["LEAST_PULL", "coupled"]
 
 FloatArray = npt.NDArray[np.float64]
+
+LEAST_PULL = 1e-6  # below it float64 does not settle what the models leave open
 
 _STEPS = 60
 _TOLERANCE = 1e-11  # of the slope, in units of probability
@@ -50,7 +52,7 @@ def coupled(votes: FloatArray, known: npt.NDArray[np.bool_], weights: FloatArray
     weights : float64 ndarray of shape (n_models, n_rows)
         Columns sum to 1; a column holds what each model's votes sum to.
     pull : float
-        Above 0; the larger, the nearer to `votes`.
+        `LEAST_PULL` or more; the larger, the nearer to `votes`.
 
     Returns
     -------

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from stackml.assembly.base import Answers, FittedAssembly, Part
+from stackml.assembly.coupling import LEAST_PULL
 from stackml.assembly.decoding import Decoded, decoded
 from stackml.assembly.estimator import Assembly
 from stackml.assembly.label_texts import labels_of_texts, same_texts, text_of
@@ -35,7 +36,7 @@ _FLOOR = 1e-15  # of a probability whose logarithm is taken
 
 @dataclass(frozen=True, eq=False)
 class FittedLabelUnion(FittedAssembly):
-    """Models whose labels are read as strings and put together on one tree.
+    """Models whose labels are read as strings and put together on one tree of prefixes.
 
     Attributes
     ----------
@@ -54,7 +55,7 @@ class FittedLabelUnion(FittedAssembly):
     weights: FloatArray = None  # type: ignore[assignment]  # fields of the base have defaults
     nested: bool | str = False
     other: tuple[str | None, ...] = ()
-    pull: float = 0.03
+    pull: float = 0.001
 
     @cached_property
     def tree(self) -> PrefixTree:
@@ -115,8 +116,8 @@ class FittedLabelUnion(FittedAssembly):
         if not isinstance(other, list) or len(other) != len(parts):
             refuse("'other' of the union", "does not name one label a part")
         pull = np.inf if pull is None else finite_number(pull, "'pull' of the union")
-        if not pull > 0:
-            refuse("'pull' of the union", "is not above 0")
+        if pull < LEAST_PULL:
+            refuse("'pull' of the union", f"is below {LEAST_PULL}")
         weights = stored_weights(rule["weights"], len(parts))
         try:
             union = _union(parts, weights, nested, tuple(other), pull)
@@ -149,16 +150,16 @@ class LabelUnion(Assembly):
         Label by which a model means whatever it does not know. Its probability goes to those labels, as the
         other models see them; it is no label of the union.
     pull : float
-        What a model thinks of labels it does not know. Near 0 it abstains about them; the larger, the more
-        its not knowing them counts against them, and with `numpy.inf` they have probability 0 to it, which
-        is the plain mean over the union. Above 0.
+        From 1e-6. How far it counts against a label that a model does not know it. Near 0 such a model
+        abstains about the label; with `numpy.inf` it gives the label probability 0, and the union is the plain
+        mean.
     n_jobs : int, optional
 
     Raises
     ------
     ParameterError
-        If a model predicts numbers, two labels are spelled alike and differ in type, all models together
-        know one label only, or a parameter has no meaning.
+        If a model predicts numbers, two labels are spelled alike and differ in type, or a parameter has no
+        meaning.
     """
 
     fitted_: FittedLabelUnion
@@ -170,7 +171,7 @@ class LabelUnion(Assembly):
         nested: bool | str = False,
         *,
         other: Mapping[str, Any] | None = None,
-        pull: float = 0.03,
+        pull: float = 0.001,
         n_jobs: int | None = None,
     ) -> None:
         self.models = models
@@ -185,8 +186,8 @@ class LabelUnion(Assembly):
                 f"nested={nested!r:.40}: give False, True, or the text with which labels go on"
             )
         number = isinstance(pull, int | float | np.number) and not isinstance(pull, bool)
-        if not number or not pull > 0:
-            raise ParameterError(f"pull={pull!r:.40}: give a number above 0, or numpy.inf")
+        if not number or not pull >= LEAST_PULL:
+            raise ParameterError(f"pull={pull!r:.40}: give a number from {LEAST_PULL}, or numpy.inf")
         by_name = checked_weights(weights, [part.name for part in parts])
         self.fitted_ = _union(parts, by_name, nested, _others(parts, other), float(pull))
 
@@ -272,8 +273,6 @@ def _union(
                 f"other: model '{part.name}' knows every label that the others know, so {text!r} stands for "
                 "none; leave it out of 'other'"
             )
-    if len(tree.labels) < 2:
-        raise ParameterError(f"the models together know one label, {tree.labels[0]!r}; give models of more")
     classes, dtype = labels_of_texts(tree.labels, labels, [part.model.label_dtype for part in parts])
     problem = Problem("binary" if len(classes) == 2 else "multiclass", len(classes))
     return FittedLabelUnion(

@@ -12,6 +12,7 @@ __all__ = ["weights_of_least_loss"]
 
 FloatArray = npt.NDArray[np.float64]
 
+_STEP = 1e-4  # by which slopes are measured, in log weight; votes that are found by iteration are not exact
 _FARTHEST = 7.0  # in log weight; a thousandth of the largest says nothing already
 
 
@@ -37,7 +38,7 @@ def weights_of_least_loss(loss: Callable[[FloatArray], float], n: int) -> FloatA
         np.zeros(n),
         method="L-BFGS-B",
         bounds=[(-_FARTHEST, _FARTHEST)] * n,
-        options={"maxiter": 40, "ftol": 1e-8},
+        options={"maxiter": 40, "ftol": 1e-8, "eps": _STEP},
     )
     return _weights(found.x)
 

@@ -104,7 +104,7 @@ def prefix_tree(vocabularies: Sequence[Sequence[str]], nested: bool | str) -> Pr
         where it goes on with this text.
     """
     owned = [frozenset(vocabulary) for vocabulary in vocabularies]
-    above = {text: _prefixes(text, nested) for text in frozenset().union(*owned)}
+    above = _above(frozenset().union(*owned), nested)
     begun = [frozenset(p for text in own for p in above[text]) for own in owned]
     gone_on = frozenset().union(*begun)
     ended = frozenset(
@@ -134,12 +134,18 @@ def prefix_tree(vocabularies: Sequence[Sequence[str]], nested: bool | str) -> Pr
     return PrefixTree(labels, leaves, parent, inner, starts, places, knows, prefixes)
 
 
-def _prefixes(text: str, nested: bool | str) -> tuple[str, ...]:
-    """Return the proper prefixes that `text` goes on from, the longest first."""
+def _above(texts: frozenset[str], nested: bool | str) -> dict[str, tuple[str, ...]]:
+    """Return of each text the others that it goes on from, the longest first."""
     if nested is False:
-        return ()
-    separator = "" if nested is True else nested
-    return tuple(text[:at] for at in range(len(text) - 1, 0, -1) if text.startswith(separator, at))
+        return dict.fromkeys(texts, ())
+    lengths = sorted({len(text) for text in texts if text}, reverse=True)
+    on = "" if nested is True else nested
+    return {
+        text: tuple(
+            text[:n] for n in lengths if n < len(text) and text.startswith(on, n) and text[:n] in texts
+        )
+        for text in texts
+    }
 
 
 def _numbered(
