@@ -151,8 +151,8 @@ class LabelUnion(Assembly):
         other models see them; it is no label of the union.
     pull : float
         From 1e-6. How far it counts against a label that a model does not know it. Near 0 such a model
-        abstains about the label; with `numpy.inf` it gives the label probability 0, and the union is the plain
-        mean.
+        abstains about the label; with `numpy.inf` it gives the label probability 0, and the union is the
+        plain mean.
     n_jobs : int, optional
 
     Raises
