@@ -4,8 +4,8 @@ A model's distribution over labels is one over next characters given the prefix:
 that go on with a character, divided by what it gives the prefix. At every step the models' distributions
 are averaged, each weighed by ``w_m P_m(prefix)``: its own weight times what it gave the prefix. The
 product along a label's characters is the label's probability. (Language models of different tokens are
-averaged like this in Gu and others, "CharED: Character-wise ensemble decoding for large language models",
-arXiv:2407.11009, 2024.)
+averaged character by character, with weights that stay as given, in Gu and others, "CharED: Character-wise
+ensemble decoding for large language models", arXiv:2407.11009, 2024.)
 
 With these weights a step at which all voters know the same and no label ends telescopes: ``sum_m w_m
 P_m(sc) / sum_m w_m P_m(s)`` times the like of the step before leaves no trace of ``s``. So only those
