@@ -12,6 +12,7 @@ from stackml.foundation.threads import let_idle_threads_sleep as _let_idle_threa
 if TYPE_CHECKING:
     from stackml.assembly.cascade import Cascade as Cascade
     from stackml.assembly.ensemble import Ensemble as Ensemble
+    from stackml.assembly.label_union import LabelUnion as LabelUnion
     from stackml.assembly.loading import load as load
     from stackml.assembly.router import Router as Router
     from stackml.stack.estimators import StackClassifier as StackClassifier
@@ -30,6 +31,7 @@ _ROOMS = {
     "Cascade": "stackml.assembly.cascade",
     "Ensemble": "stackml.assembly.ensemble",
     "Router": "stackml.assembly.router",
+    "LabelUnion": "stackml.assembly.label_union",
     "load": "stackml.assembly.loading",
     "merge": "stackml.stack.merging",
     "Overrides": "stackml.tables.schema",
@@ -46,7 +48,17 @@ _SUBPACKAGES = (
     "workflow",
 )
 
-__all__ = ["Cascade", "Ensemble", "Overrides", "Router", "StackClassifier", "StackRegressor", "load", "merge"]
+__all__ = [
+    "Cascade",
+    "Ensemble",
+    "LabelUnion",
+    "Overrides",
+    "Router",
+    "StackClassifier",
+    "StackRegressor",
+    "load",
+    "merge",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -55,6 +55,15 @@ def ensemble(problem: str):
     return stackml.Ensemble(models, weights=[3, 1])
 
 
+def label_union(problem: str):
+    if problem == "binary":
+        return stackml.LabelUnion([stack("binary", "lightgbm"), stack("binary", "logistic")], weights=[3, 1])
+    keep = target("multiclass") != "low"
+    part = stackml.StackClassifier(["logistic"], folds=3, n_jobs=1)
+    part.fit(rows().loc[keep, ["c", "shop"]], target("multiclass")[keep])
+    return stackml.LabelUnion({"all": stack("multiclass", "lightgbm"), "part": part}, weights=[3, 1])
+
+
 def ranked(problem: str):
     models = {"trees": stack(problem, "lightgbm"), "line": stack(problem, linear(problem))}
     return stackml.Ensemble(models, "rank_mean", rows=rows())
@@ -71,9 +80,9 @@ def cascade(problem: str):
 
 
 # One row or more a kind of the catalog: how to make one of each kind of problem.
-CASES = {"ensemble": ensemble, "router": router, "cascade": cascade}
+CASES = {"ensemble": ensemble, "router": router, "cascade": cascade, "label_union": label_union}
 FURTHER = {"ranked": ranked}
-CLASSES_ONLY = {"cascade"}
+CLASSES_ONLY = {"cascade", "label_union"}
 
 every = pytest.mark.parametrize(
     ("kind", "problem"),
