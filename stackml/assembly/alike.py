@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 
 from stackml.assembly.base import FittedModel, Part
 from stackml.foundation.errors import ParameterError
+from stackml.storage.fields import refuse
 
 
 def alike(parts: Sequence[Part]) -> FittedModel:
@@ -37,6 +38,27 @@ def alike(parts: Sequence[Part]) -> FittedModel:
                 "one alone; models of different labels are put together by stackml.LabelUnion"
             )
     return first.model
+
+
+def check_stored(common: Mapping[str, Any]) -> None:
+    """Refuse stored parts that are not alike, or labels other than those of the first one.
+
+    Parameters
+    ----------
+    common : mapping
+        Fields of `FittedAssembly`, as read from a file.
+
+    Raises
+    ------
+    ParameterError
+        If the parts do not predict the same.
+    StorageError
+        If the assembly does not predict what they predict.
+    """
+    first = alike(common["parts"])
+    said = common["problem"], common["classes"], common["label_dtype"]
+    if said != (first.problem, first.classes, first.label_dtype):
+        refuse("the labels of the assembly", "are not those of its first part")
 
 
 def _both(ours: FittedModel, theirs: FittedModel) -> set[Any]:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from stackml.assembly.alike import alike, in_order
+from stackml.assembly.alike import alike, check_stored, in_order
 from stackml.assembly.base import Answers, FittedAssembly
 from stackml.assembly.curves import Curve, curve_of
 from stackml.assembly.outcomes import Outcomes, outcomes_of, shown
@@ -75,7 +75,7 @@ class FittedCascade(FittedAssembly):
     @classmethod
     def from_rule(cls, common: Mapping[str, Any], rule: Mapping[str, Any]) -> Self:
         """Rebuild from a stored rule."""
-        alike(common["parts"])
+        check_stored(common)
         check_record(common["card"])
         if common["problem"].is_regression or len(common["parts"]) < 2:
             refuse("the cascade", "predicts a number or has one part")

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from stackml.assembly.alike import alike, outputs_of
+from stackml.assembly.alike import alike, check_stored, outputs_of
 from stackml.assembly.base import Answers, FittedAssembly
 from stackml.assembly.estimator import Assembly
 from stackml.assembly.parts import parts_of
@@ -70,7 +70,7 @@ class FittedEnsemble(FittedAssembly):
     @classmethod
     def from_rule(cls, common: Mapping[str, Any], rule: Mapping[str, Any]) -> Self:
         """Rebuild from a stored rule."""
-        alike(common["parts"])
+        check_stored(common)
         n_parts = len(common["parts"])
         method = one_of(rule["method"], tuple(METHODS), "the method")
         check_method(method, common["problem"])

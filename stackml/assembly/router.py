@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from stackml.assembly.alike import alike, in_order
+from stackml.assembly.alike import alike, check_stored, in_order
 from stackml.assembly.base import Answers, FittedAssembly
 from stackml.assembly.curves import SHARES, Curve, curve_of, share_above, threshold_for
 from stackml.assembly.gain import FittedGain, GainRecipe, learned_gain
@@ -88,7 +88,7 @@ class FittedRouter(FittedAssembly):
     @classmethod
     def from_rule(cls, common: Mapping[str, Any], rule: Mapping[str, Any]) -> Self:
         """Rebuild from a stored rule."""
-        alike(common["parts"])
+        check_stored(common)
         check_record(common["card"])
         if len(common["parts"]) != 2:
             refuse("the router", f"has {len(common['parts'])} parts, not a weak and a strong one")

@@ -199,3 +199,13 @@ def test_a_rule_that_was_tampered_with_is_refused(kind, tmp_path):
     write_archive(tmp_path / "odd.stack", kind=f"{kind}x", state=state, manifest={})
     with pytest.raises(StorageError, match=f"did you mean '{kind}'"):
         stackml.load(tmp_path / "odd.stack")
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_labels_of_a_file_that_are_not_those_of_its_parts_are_refused(kind, tmp_path):
+    _, state = read_archive(made(kind, "binary").save(tmp_path / "model.stack"))
+    for labels in (["yes", "no"], ["good", "poor"]):
+        broken = {**state, "classes": {**state["classes"], "labels": labels}}
+        write_archive(tmp_path / "odd.stack", kind=kind, state=broken, manifest={})
+        with pytest.raises(StorageError, match="are not those of its"):
+            stackml.load(tmp_path / "odd.stack")
