@@ -41,8 +41,10 @@ def checked_weights(weights: Any, names: Sequence[str]) -> npt.NDArray[np.float6
         raise ParameterError(f"weights={weights!r:.80}: give one number a model") from None
     if found.shape != (len(names),):
         raise ParameterError(f"weights: give one number a model, {len(names)}; found the shape {found.shape}")
-    if not np.isfinite(found).all() or (found < 0).any() or found.sum() <= 0:
+    if not np.isfinite(found).all() or (found < 0).any() or found.max() <= 0:
         raise ParameterError(f"weights={found.tolist()}: each must be 0 or more, and one above 0")
+    if found.max() > np.finfo(np.float64).max / len(found):  # their sum may be infinite
+        found = found / found.max()
     return found / found.sum()
 
 
