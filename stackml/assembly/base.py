@@ -25,7 +25,9 @@ from stackml.tables.schema import Schema
 from stackml.tables.table import Table
 from stackml.tables.target import Problem
 
-__all__ = ["Answers", "FittedAssembly", "FittedModel", "Part", "leaves"]
+__all__ = ["DEEPEST", "Answers", "FittedAssembly", "FittedModel", "Part", "depth", "leaves"]
+
+DEEPEST = 4  # assemblies within assemblies that a file may hold
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +133,13 @@ class FittedAssembly(ABC):
 
 
 FittedModel: TypeAlias = FittedStack | FittedAssembly
+
+
+def depth(model: FittedModel) -> int:
+    """Return how many assemblies stand in each other; 0 for a stack."""
+    if isinstance(model, FittedStack):
+        return 0
+    return 1 + max(depth(part.model) for part in model.parts)
 
 
 def leaves(model: FittedModel) -> tuple[FittedStack, ...]:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from stackml.assembly.base import FittedAssembly, FittedModel, Part, leaves
+from stackml.assembly.base import DEEPEST, FittedAssembly, FittedModel, Part, leaves
 from stackml.assembly.catalog import ASSEMBLIES
 from stackml.assembly.parts import plain_row
 from stackml.foundation.errors import StorageError, near_miss
@@ -18,8 +18,6 @@ from stackml.stack.labels import labels_from_state
 from stackml.stack.proving import check_output, prove
 from stackml.storage.archive import read_archive
 from stackml.storage.fields import refuse
-
-DEEPEST = 4  # assemblies within assemblies
 
 
 def read_model(path: str | Path, *, trusted: Sequence[str] = ()) -> FittedModel:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stackml.assembly.base import FittedAssembly, Part
+from stackml.assembly.base import DEEPEST, FittedAssembly, Part, depth
 from stackml.foundation.errors import StorageError
 from stackml.stack.file import KIND, library_versions, to_state
 from stackml.stack.fitted import FittedStack
@@ -24,6 +24,11 @@ def write_assembly(path: str | Path, assembly: FittedAssembly) -> Path:
     path = Path(path)
     if not path.parent.is_dir():
         raise StorageError(f"{path}: there is no folder '{path.parent}'; make it first")
+    if depth(assembly) > DEEPEST:
+        raise StorageError(
+            f"{path}: {depth(assembly)} assemblies stand in each other, and a file holds {DEEPEST} at most; "
+            "put the models of the inner ones into one of them"
+        )
     manifest = {
         "problem": assembly.problem.kind,
         "columns": [column.name for column in assembly.schema.read],

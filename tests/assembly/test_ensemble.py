@@ -47,6 +47,11 @@ def test_weights_count_in_every_method(three, rows):
         assert np.allclose(found, (p > 0.5) if method == "vote" else p), method
 
 
+def test_weights_of_any_size_are_shares(three):
+    assert stackml.Ensemble(three, weights=[1e308] * 3).fitted_.weights == pytest.approx([1 / 3] * 3)
+    assert stackml.Ensemble(three, weights=[5e-324, 0, 0]).fitted_.weights.tolist() == [1, 0, 0]
+
+
 def test_ranks_are_taken_against_rows_given_once_and_never_against_the_batch(three, rows):
     made = stackml.Ensemble(three, "rank_mean", rows=rows[FIT:])
     whole = made.predict_proba(rows)
@@ -90,6 +95,18 @@ def test_what_cannot_take_part_is_refused_by_name(three, fitted, rows):
         stackml.Ensemble([three["logistic"], ["lightgbm"]])
     with pytest.raises(ParameterError, match="method='geometrc' is unknown; did you mean 'geometric'"):
         stackml.Ensemble(three, "geometrc")
+
+
+def test_ensembles_of_ensembles_are_saved_as_deep_as_they_can_be_loaded(three, rows, tmp_path):
+    nested, path = stackml.Ensemble(three), tmp_path / "nested.stack"
+    for _ in range(3):
+        nested = stackml.Ensemble([nested, three["logistic"]])
+    again = stackml.load(nested.save(path))
+    assert np.array_equal(again.predict_proba(rows), nested.predict_proba(rows))
+    path.unlink()
+    with pytest.raises(StorageError, match="5 assemblies stand in each other, and a file holds 4"):
+        stackml.Ensemble([nested, three["logistic"]]).save(path)
+    assert not path.exists()
 
 
 def test_a_rule_that_was_tampered_with_is_refused(three, rows, tmp_path):
