@@ -12,7 +12,7 @@ from stackml.stack.labels import dtype_name, labels_array
 
 __all__ = ["labels_of_texts", "same_texts", "text_of"]
 
-_SPOKEN = {"text": "a text", "number": "a number", "truth": "a truth value"}
+_SPOKEN = {"text": "a text", "number": "a number", "truth": "a truth value", "other": "something else"}
 
 
 def text_of(label: Any) -> str:
@@ -65,4 +65,6 @@ def labels_of_texts(
 def _kind(label: Any) -> str:
     if isinstance(label, str):
         return "text"
-    return "truth" if isinstance(label, bool | np.bool_) else "number"
+    if isinstance(label, bool | np.bool_):
+        return "truth"
+    return "number" if isinstance(label, int | float | np.number) else "other"

@@ -22,7 +22,7 @@ from stackml.assembly.prefix_tree import PrefixTree, prefix_tree
 from stackml.assembly.weights import checked_weights, stored_weights
 from stackml.foundation.errors import DataError, ParameterError, near_miss
 from stackml.stack.arguments import checked_jobs
-from stackml.stack.inputs import checked_weight
+from stackml.stack.inputs import as_column, checked_weight, refuse_missing
 from stackml.storage.fields import finite_number, refuse
 from stackml.storage.state import State
 from stackml.tables.reading import to_frame
@@ -205,7 +205,7 @@ class LabelUnion(Assembly):
         Raises
         ------
         DataError
-            If a label is unknown to all models, or there are no rows.
+            If a label is missing or unknown to all models, or there are no rows.
         """
         union, frame = self.fitted_, to_frame(X)
         nodes = _nodes_of(union.tree, y, len(frame))
@@ -311,9 +311,9 @@ def _all_classes(outputs: FloatArray) -> FloatArray:
 
 
 def _nodes_of(tree: PrefixTree, y: Any, n_rows: int) -> npt.NDArray[np.int64]:
-    texts = [text_of(label) for label in np.asarray(y).tolist()]
-    if len(texts) != n_rows or not texts:
-        raise DataError(f"y has {len(texts)} labels for {n_rows} rows; give one a row, and at least one row")
+    labels = as_column(y, "y", n_rows)
+    refuse_missing(labels, "y", "a row without a label tells nothing; drop it")
+    texts = [text_of(label) for label in labels.tolist()]
     # A prefix that also is a label of its own means that label.
     nodes = {**tree.prefixes, **dict(zip(tree.labels, tree.leaves.tolist(), strict=True))}
     strange = [text for text in texts if text not in nodes]

@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.exceptions import DataConversionWarning
 
 import stackml
 from stackml.foundation.errors import DataError, ParameterError, StorageError
@@ -214,8 +215,18 @@ def test_labels_to_learn_from_must_be_known_and_one_a_row():
     union = stackml.LabelUnion([model(("w", "x", "y", "z")), model(("w", "x", "y", None))])
     with pytest.raises(DataError, match="no model knows the label 'q'; 2 of 3 rows"):
         union.fit(rows().head(3), ["q", "w", "q"])
-    with pytest.raises(DataError, match="y has 2 labels for 3 rows"):
+    with pytest.raises(DataError, match=r"different numbers of rows: .* \[3, 2\]"):
         union.fit(rows().head(3), ["w", "w"])
+    for missing in (None, np.nan, pd.NA):
+        with pytest.raises(DataError, match=r"1 missing value\(s\), first at row 1; a row without a label"):
+            union.fit(rows().head(3), pd.Series(["w", missing, "w"], dtype=object))
+    with pytest.raises(DataError, match="y should be a 1d array"):
+        union.fit(rows().head(3), None)
+    with pytest.raises(DataError, match="no model knows the label '2020-01-01 00:00:00'"):
+        union.fit(rows().head(3), pd.Series(pd.date_range("2020-01-01", periods=3)))
+    column = pd.DataFrame({"y": ["w", "x", "w"]})
+    with pytest.warns(DataConversionWarning):
+        assert union.fit(rows().head(3), column).fitted_.card["weights"]["rows"] == 3
 
 
 def test_letters_of_overlapping_alphabets(real_data):
