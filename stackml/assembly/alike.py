@@ -12,6 +12,7 @@ import pandas as pd
 from stackml.assembly.base import FittedModel, Part
 from stackml.foundation.errors import ParameterError
 from stackml.storage.fields import refuse
+from stackml.tables.target import Problem
 
 
 def alike(parts: Sequence[Part]) -> FittedModel:
@@ -86,3 +87,8 @@ def in_order(
     if len(classes) == 2:
         return 1.0 - outputs
     return outputs[:, [model.classes.index(label) for label in classes]]
+
+
+def shown(outputs: npt.NDArray[np.float64], problem: Problem) -> npt.NDArray[np.float64]:
+    """Return outputs in the shape that metrics read."""
+    return outputs if problem.kind == "multiclass" else outputs[:, 0]

@@ -47,10 +47,19 @@ class Part:
         """
         if isinstance(self.model, FittedAssembly):
             return self.model.answers(rows, n_jobs=n_jobs).values
+        return self.model.predict(self.read(rows), n_jobs=n_jobs)
+
+    def read(self, rows: pd.DataFrame) -> Table:
+        """Return the table that a model reads of rows; columns it does not know are left aside.
+
+        Raises
+        ------
+        SchemaError, DataError
+            As `predict`.
+        """
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", StackmlWarning)  # what one part ignores, another reads
-            table = Table.of(rows, self.model.schema)
-        return self.model.predict(table, n_jobs=n_jobs)
+            return Table.of(rows, self.model.schema)
 
 
 @dataclass(frozen=True, eq=False)

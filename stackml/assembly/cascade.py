@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from stackml.assembly.alike import alike, check_stored, in_order
+from stackml.assembly.alike import alike, check_stored, in_order, shown
 from stackml.assembly.base import Answers, FittedAssembly
 from stackml.assembly.curves import Curve, curve_of
-from stackml.assembly.outcomes import Outcomes, outcomes_of, shown
+from stackml.assembly.outcomes import Outcomes, outcomes_of
 from stackml.assembly.parts import named_models, parts_of
 from stackml.assembly.prices import microseconds
 from stackml.assembly.reporting import CURVE, REPORT, Reporting, check_record, curve_rows, metric_for, plain

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from stackml.assembly.outcomes import shown
+from stackml.assembly.alike import shown
 from stackml.metrics.catalog import Metric
 from stackml.metrics.resampling import resamples
 from stackml.tables.target import Target

@@ -17,11 +17,13 @@ from stackml.assembly.decoding import Decoded, decoded
 from stackml.assembly.estimator import Assembly
 from stackml.assembly.label_texts import labels_of_texts, same_texts, text_of
 from stackml.assembly.learned_weights import weights_of_least_loss
-from stackml.assembly.parts import parts_of
+from stackml.assembly.parts import named_models, parts_of
 from stackml.assembly.prefix_tree import PrefixTree, prefix_tree
+from stackml.assembly.seen import among_its_own, too_good_leaf, warn_of_seen
 from stackml.assembly.weights import checked_weights, stored_weights
 from stackml.foundation.errors import DataError, ParameterError, near_miss
 from stackml.stack.arguments import checked_jobs
+from stackml.stack.fitted import FittedStack
 from stackml.stack.inputs import as_column, checked_weight, refuse_missing
 from stackml.storage.fields import finite_number, refuse
 from stackml.storage.state import State
@@ -206,12 +208,20 @@ class LabelUnion(Assembly):
         ------
         DataError
             If a label is missing or unknown to all models, or there are no rows.
+
+        Warns
+        -----
+        StackmlWarning
+            If a model seems to have learned from these rows.
         """
         union, frame = self.fitted_, to_frame(X)
-        nodes = _nodes_of(union.tree, y, len(frame))
+        texts = _texts_of(y, len(frame))
+        nodes = _nodes_of(union.tree, texts)
         weight = checked_weight(sample_weight, len(frame))
         weight = np.ones(len(frame)) if weight is None else weight
-        outputs = [part.predict(frame, n_jobs=checked_jobs(self.n_jobs)) for part in union.parts]
+        n_jobs = checked_jobs(self.n_jobs)
+        outputs = [part.predict(frame, n_jobs=n_jobs) for part in union.parts]
+        _warn_if_seen([model for _, model in named_models(self.models)], union, frame, texts, n_jobs)
         rows = np.arange(len(frame))
 
         def loss(weights: FloatArray) -> float:
@@ -310,16 +320,32 @@ def _all_classes(outputs: FloatArray) -> FloatArray:
     return values / values.sum(axis=0)
 
 
-def _nodes_of(tree: PrefixTree, y: Any, n_rows: int) -> npt.NDArray[np.int64]:
+def _texts_of(y: Any, n_rows: int) -> list[str]:
     labels = as_column(y, "y", n_rows)
     refuse_missing(labels, "y", "a row without a label tells nothing; drop it")
-    texts = [text_of(label) for label in labels.tolist()]
+    return [text_of(label) for label in labels.tolist()]
+
+
+def _nodes_of(tree: PrefixTree, texts: Sequence[str]) -> npt.NDArray[np.int64]:
     # A prefix that also is a label of its own means that label.
     nodes = {**tree.prefixes, **dict(zip(tree.labels, tree.leaves.tolist(), strict=True))}
     strange = [text for text in texts if text not in nodes]
     if strange:
         raise DataError(
             f"y: no model knows the label {strange[0]!r}{near_miss(strange[0], nodes)}; {len(strange)} of "
-            f"{n_rows} rows have such labels; leave those rows out"
+            f"{len(texts)} rows have such labels; leave those rows out"
         )
     return np.asarray([nodes[text] for text in texts], dtype=np.int64)
+
+
+def _warn_if_seen(
+    models: Sequence[Any], union: FittedLabelUnion, rows: pd.DataFrame, texts: Sequence[str], n_jobs: int
+) -> None:
+    for model, part, other in zip(models, union.parts, union.other, strict=True):
+        why = None
+        if isinstance(part.model, FittedStack):
+            why = among_its_own(model, part.read(rows))
+        if why is None and other is None:  # rows of the rest have other labels here than in its fit
+            why = too_good_leaf(part.model, rows, texts, n_jobs)
+        if why is not None:
+            warn_of_seen(part.name, why, out_of_fold=False, stacklevel=3)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from stackml.assembly.alike import in_order
+from stackml.assembly.alike import in_order, shown
 from stackml.assembly.base import FittedModel, Part
-from stackml.foundation.errors import DataError, StackmlWarning
+from stackml.assembly.label_texts import text_of
+from stackml.assembly.seen import among_its_own, too_good, too_good_leaf, warn_of_seen
+from stackml.foundation.errors import DataError
 from stackml.metrics.catalog import per_row_loss
 from stackml.stack.fitted import FittedStack
-from stackml.stack.honest import known_target, out_of_fold, share_known
+from stackml.stack.honest import known_target, out_of_fold
 from stackml.stack.inputs import (
     EncodedTarget,
     as_column,
@@ -24,14 +25,10 @@ from stackml.stack.inputs import (
     refuse_missing,
     regression_target,
 )
-from stackml.stack.leaderboard import STACK
-from stackml.tables.table import Table
-from stackml.tables.target import Problem, Target
+from stackml.tables.target import Target
 
 FloatArray = npt.NDArray[np.float64]
 
-KNOWN_ROWS = 0.1  # of the rows: more than that many are no accident
-TOO_GOOD = 0.8  # times the loss of its own out-of-fold predictions
 LEAST_ROWS = 20
 
 
@@ -63,11 +60,6 @@ class Outcomes:
         """Log loss (nats) or squared error of each row by each model, shape (n_models, n_known)."""
         kind, values = self.target.problem.kind, self.target.values
         return np.stack([per_row_loss(kind, values, shown(o, self.target.problem)) for o in self.outputs])
-
-
-def shown(outputs: FloatArray, problem: Problem) -> FloatArray:
-    """Return outputs in the shape that metrics read."""
-    return outputs if problem.kind == "multiclass" else outputs[:, 0]
 
 
 def outcomes_of(
@@ -137,47 +129,22 @@ def _asked(
 ) -> tuple[FloatArray, Target | None]:
     """Return honest outputs, and the target of the fit where they are out of fold."""
     if not isinstance(part.model, FittedStack):
+        truth: Any = target.values
+        if not target.problem.is_regression:
+            truth = [text_of(classes[code]) for code in target.values]
+        why = too_good_leaf(part.model, frame, truth, n_jobs)
+        if why is not None:
+            warn_of_seen(part.name, f"of a model in it, {why}", out_of_fold=True, stacklevel=4)
         return in_order(part.predict(frame, n_jobs=n_jobs), part.model, classes), None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", StackmlWarning)
-        table = Table.of(frame, part.model.schema)
+    table = part.read(frame)
     kept = out_of_fold(model, table)
     if kept is not None:
         return in_order(kept, part.model, classes), known_target(model) or target
     outputs = in_order(part.model.predict(table, n_jobs=n_jobs), part.model, classes)
-    known = share_known(model, table)
-    if known > KNOWN_ROWS:
-        _warn(part.name, f"at least {known:.0%} of these rows are among those it was fitted on")
-    elif (found := _too_good(part.model, outputs, target)) is not None:
-        _warn(
-            part.name,
-            f"its loss here is {found[0]:.4g}, and was {found[1]:.4g} on rows held out in its fit, so it "
-            "seems to have learned from these rows",
-        )
+    why = among_its_own(model, table) or too_good(part.model, outputs, target.values)
+    if why is not None:
+        warn_of_seen(part.name, why, out_of_fold=True, stacklevel=4)
     return outputs, None
-
-
-def _warn(name: str, why: str) -> None:
-    warnings.warn(
-        f"model '{name}': {why}; what is learned here will trust it too much. Give rows it never saw, or "
-        "the whole training table of a stack fitted in this process, whose out-of-fold predictions are then "
-        "used",
-        StackmlWarning,
-        stacklevel=5,
-    )
-
-
-def _too_good(model: FittedStack, outputs: FloatArray, target: Target) -> tuple[float, float] | None:
-    """Return the loss here and that of the fit, if the one is far below the other."""
-    board = {row.get("name"): row.get("loss") for row in model.card.get("leaderboard", [])}
-    before = board.get(STACK)
-    if not isinstance(before, float) or not np.isfinite(before):
-        return None
-    losses = per_row_loss(model.problem.kind, target.values, shown(outputs, model.problem))
-    before = before**2 if model.problem.is_regression else before
-    error = losses.std() / np.sqrt(len(losses))
-    now = float(losses.mean())
-    return (now, before) if now < TOO_GOOD * before - 3 * error else None
 
 
 def _encoded(y: Any, model: FittedModel, n_rows: int) -> EncodedTarget:

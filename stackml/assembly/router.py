@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from stackml.assembly.alike import alike, check_stored, in_order
+from stackml.assembly.alike import alike, check_stored, in_order, shown
 from stackml.assembly.base import Answers, FittedAssembly
 from stackml.assembly.curves import SHARES, Curve, curve_of, share_above, threshold_for
 from stackml.assembly.gain import FittedGain, GainRecipe, learned_gain
-from stackml.assembly.outcomes import Outcomes, outcomes_of, shown
+from stackml.assembly.outcomes import Outcomes, outcomes_of
 from stackml.assembly.parts import parts_of
 from stackml.assembly.prices import microseconds
 from stackml.assembly.reporting import (

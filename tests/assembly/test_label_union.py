@@ -8,7 +8,7 @@ import pytest
 from sklearn.exceptions import DataConversionWarning
 
 import stackml
-from stackml.foundation.errors import DataError, ParameterError, StorageError
+from stackml.foundation.errors import DataError, ParameterError, StackmlWarning, StorageError
 from stackml.storage.archive import read_archive, write_archive
 
 N = 400
@@ -227,6 +227,24 @@ def test_labels_to_learn_from_must_be_known_and_one_a_row():
     column = pd.DataFrame({"y": ["w", "x", "w"]})
     with pytest.warns(DataConversionWarning):
         assert union.fit(rows().head(3), column).fitted_.card["weights"]["rows"] == 3
+
+
+def test_rows_that_a_model_has_seen_are_warned_of(tmp_path, recwarn):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(800, 2)), columns=["a", "b"])
+    y = np.where(frame["a"] + rng.normal(size=800) > 0, "w", "x")
+    trees = stackml.StackClassifier(["extra_trees"], folds=3, calibration="none", n_jobs=1)
+    line = stackml.StackClassifier(["logistic"], folds=3, n_jobs=1)
+    union = stackml.LabelUnion(
+        {"trees": trees.fit(frame[:400], y[:400]), "line": line.fit(frame[:400], y[:400])}
+    )
+    union.fit(frame[400:], y[400:])
+    assert not [w for w in recwarn if "learned" in str(w.message)]
+    with pytest.warns(StackmlWarning, match="'line': at least 100% .* Give rows it never saw$"):
+        union.fit(frame[:400], y[:400])
+    again = stackml.load(union.save(tmp_path / "union.stack"))
+    with pytest.warns(StackmlWarning, match="'trees': its loss here is .* learned from these rows"):
+        again.fit(frame[:400], y[:400])
 
 
 def test_letters_of_overlapping_alphabets(real_data):

@@ -107,6 +107,18 @@ def test_a_loaded_model_that_has_seen_the_rows_is_told_by_its_loss(rows, weak, t
         stackml.Router(weak, again, n_jobs=1).fit(rows[:FIT], y)
 
 
+@pytest.mark.parametrize("make", [stackml.Ensemble, stackml.LabelUnion])
+def test_models_within_a_model_that_have_seen_the_rows_are_told_too(make, rows, weak, labels, recwarn):
+    rng = np.random.default_rng(0)
+    y = np.where(rng.random(ALL) < 0.3, labels("binary")[::-1], labels("binary"))
+    deep = stackml.StackClassifier(["extra_trees"], folds=3, calibration="none", n_jobs=1)
+    both = make([weak, deep.fit(rows[:FIT], y[:FIT])])
+    stackml.Router(weak, both, n_jobs=1).fit(rows[FIT:], y[FIT:])
+    assert not [w for w in recwarn if "seems to have learned" in str(w.message)]
+    with pytest.warns(StackmlWarning, match="model 'strong': of a model in it, its loss here is .* learned"):
+        stackml.Router(weak, both, n_jobs=1).fit(rows[:FIT], y[:FIT])
+
+
 def test_a_strong_model_that_is_not_better_is_never_asked(rows, weak, strong, tmp_path, labels):
     with pytest.warns(StackmlWarning, match=r"not better than the weak one: roc_auc .*never asks it"):
         made = stackml.Router(strong, weak, n_jobs=1).fit(rows[FIT:], labels("binary")[FIT:])
