@@ -103,6 +103,11 @@ def with_singles(candidates: Sequence[Candidate]) -> list[Candidate]:
     Of a stack these are the learners of its last layer that predict the target, each as a stack of
     its own: what is learned below it still counts. Of an assembly they are its parts, as far as
     they predict what it predicts.
+
+    Raises
+    ------
+    ParameterError
+        If two of them would have one name.
     """
     alone = len(candidates) == 1
     taken = {candidate.name for candidate in candidates}
@@ -113,6 +118,13 @@ def with_singles(candidates: Sequence[Candidate]) -> list[Candidate]:
             bare = alone and one.name not in taken
             name = one.name if bare else f"{candidate.name}/{one.name}"
             found.append(replace(one, part=Part(name, one.part.model), of=candidate.name))
+    names = [one.name for one in found]
+    for one in found:
+        if names.count(one.name) > 1:
+            raise ParameterError(
+                f"what '{one.of or candidates[0].name}' is made of, and another model, are both named "
+                f"'{one.name}' in the comparison; give the model, or its part, another name"
+            )
     return found
 
 

@@ -131,9 +131,19 @@ def units_of(rows: Labelled, groups: str | None, about: Mapping[str, Any]) -> np
     ------
     SchemaError
         If the column named is missing.
+    DataError
+        If a row has no group.
     """
     known = about.get("unit")
-    return rows.column(groups or (known if known in rows.frame.columns else None), "groups")
+    name = groups or (known if known in rows.frame.columns else None)
+    found = rows.column(name, "groups")
+    missing = np.flatnonzero(pd.isna(found)) if found is not None else np.empty(0, np.int64)
+    if missing.size:
+        raise DataError(
+            f"groups: '{name}' is missing in {missing.size} row(s), first in row {missing[0]}; give every "
+            "row a group, for instance one of its own"
+        )
+    return found
 
 
 def coded_target(rows: Labelled, model: Model, stated: Any, published: Any) -> npt.NDArray[Any]:
@@ -151,7 +161,7 @@ def coded_target(rows: Labelled, model: Model, stated: Any, published: Any) -> n
     Raises
     ------
     DataError
-        If a label is missing or unknown to the model.
+        If a label is missing, unknown to the model, or no number where one is predicted.
     """
     problem = model.fitted_.problem.kind
     labels = _labels(rows, model, stated, published)
@@ -175,7 +185,15 @@ def _labels(rows: Labelled, model: Model, stated: Any, published: Any) -> npt.ND
             "drop them first"
         )
     if not hasattr(model, "predict_proba"):
-        return values.to_numpy(dtype=np.float64)
+        numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        strange = np.flatnonzero(np.isnan(numbers))
+        if strange.size:
+            at = int(strange[0])
+            raise DataError(
+                f"target '{rows.target}', row {at}: {values.iloc[at]!r} is no number, and the models predict "
+                "one; give target= the column with the values"
+            )
+        return numbers
     classes = list(model.classes_)
     worded = classes == [0, 1] and not values.isin(classes).all()
     for positive in (stated, published) if worded else ():

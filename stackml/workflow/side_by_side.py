@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from stackml.foundation.errors import DataError, ParameterError, near_miss
 from stackml.metrics import Metric, Together, default_metric, get_metric, score_together
 from stackml.metrics.simultaneous import simultaneous_intervals
 from stackml.stack.arguments import checked_jobs
+from stackml.stack.inputs import checked_weight
 from stackml.tracking.store import connect
 from stackml.workflow.answering import Answered, answered, us_per_row
 from stackml.workflow.candidates import PART, Candidate, check_alike, named_candidates, with_singles
@@ -27,6 +28,9 @@ from stackml.workflow.side_by_side_words import Against, recommended_because, ve
 
 RESAMPLES = 500  # a tail of several differences at once needs more than one interval does
 REPEATS = 3
+FEW_UNITS = (
+    30  # the bootstrap's spread of a mean is too small by a share of about 1 / (2 n), and its tails are
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +90,7 @@ def compare_models(  # noqa: PLR0913  # what a user may choose, by name
     dataset: str | None = None,
     target: str | None = None,
     positive: Any = None,
-    metrics: Sequence[str] | None = None,
+    metrics: Sequence[str] | str | None = None,
     baseline: str | None = None,
     learners: bool = False,
     groups: str | None = None,
@@ -110,7 +114,7 @@ def compare_models(  # noqa: PLR0913  # what a user may choose, by name
 
     Parameters
     ----------
-    models : mapping of name to model, or sequence of models, (name, model) pairs or places
+    models : mapping of name to model, sequence of models, (name, model) pairs or places, or one alone
         Fitted stacks and assemblies, or where they are kept: a ``.stack`` file, a folder,
         ``models:/name@alias``, ``runs:/ID/stack``; ``"small=a.stack"`` names it.
     data : str, Path or DataFrame, optional
@@ -121,7 +125,7 @@ def compare_models(  # noqa: PLR0913  # what a user may choose, by name
         Column with the truth; by default the one the models were trained on.
     positive : object, optional
         Value of the target that is class 1, where the models were trained on 0 and 1.
-    metrics : sequence of str, optional
+    metrics : sequence of str, or str, optional
         The first one decides. By default those of the first model's pipeline, else the problem's.
     baseline : str, optional
         Name of the model the others are compared with: by default the best single learner or
@@ -160,7 +164,8 @@ def compare_models(  # noqa: PLR0913  # what a user may choose, by name
     ParameterError
         If there is one model only, two predict different things, or a name is unknown.
     SchemaError, DataError
-        If a column is missing, or a label is missing or unknown to the models.
+        If a column is missing, a label is missing or unknown to the models, a group is missing, weights are
+        none, or there is one row or group alone.
     TrackingError, StorageError
         If a model cannot be found or read.
     """
@@ -175,7 +180,9 @@ def compare_models(  # noqa: PLR0913  # what a user may choose, by name
     rows = labelled_rows(data, dataset, target, about).drawn(n_rows, seed)
     first = named[0].part.model
     y = coded_target(rows, public(first), positive, about.get("positive"))
-    weights, units = rows.column(weight, "weights"), units_of(rows, groups, about)
+    weights, units = checked_weight(rows.column(weight, "weights"), len(y)), units_of(rows, groups, about)
+    n_units = len(y) if units is None else int(pd.Series(units).nunique())
+    _check_resampled(n_units, grouped=units is not None)
     wanted = _metrics(metrics or about.get("metrics"), first)
 
     features, jobs = rows.features, checked_jobs(n_jobs)
@@ -228,10 +235,10 @@ def compare_models(  # noqa: PLR0913  # what a user may choose, by name
         data=rows.name,
         target=rows.target,
         rows=len(y),
-        units=len(y) if units is None else int(pd.Series(units).nunique()),
+        units=n_units,
         comparisons=len(versus),
         level=level,
-        notes=[*rows.notes, *repeated, *_noted(baseline, by_name[against])],
+        notes=[*rows.notes, *repeated, *_noted(baseline, by_name[against]), *_few(n_units, len(y))],
     )
 
 
@@ -239,7 +246,8 @@ def _found(
     models: Any, trusted: Sequence[str], tracking_uri: str | None, folder: Path | None
 ) -> list[Candidate]:
     given = models.values() if isinstance(models, Mapping) else models
-    listed = [given] if isinstance(given, str | Path) else given
+    bare = isinstance(given, str) or not isinstance(given, Iterable)
+    listed = [given] if bare else list(given)
     tracked = any(isinstance(one, str) and ("models:/" in one or "runs:/" in one) for one in _bare(listed))
     store = connect(tracking_uri, folder=folder, create=False) if tracked else None
     return named_candidates(models, trusted, store)
@@ -276,8 +284,9 @@ def _about(named: Sequence[Candidate], *, stated: bool) -> Mapping[str, Any]:
     return told[0][1] if told else {}
 
 
-def _metrics(names: Sequence[str] | None, model: FittedModel) -> list[Metric]:
+def _metrics(names: Sequence[str] | str | None, model: FittedModel) -> list[Metric]:
     problem = model.problem.kind
+    names = [names] if isinstance(names, str) else names
     chosen = dict.fromkeys(names or [default_metric(problem).name])
     return [get_metric(name, problem) for name in chosen]
 
@@ -312,6 +321,25 @@ def _check_decidable(values: Mapping[str, float], metric: Metric) -> None:
             f"{metric.name} has no value on these rows for '{unknown[0]}', so it cannot decide: the target "
             "may hold one class alone; give other rows, or another metric first"
         )
+
+
+def _check_resampled(n_units: int, *, grouped: bool) -> None:
+    if n_units < 2:
+        what = "group" if grouped else "row"
+        raise DataError(
+            f"the rows are {n_units} {what}, and from one {what} nothing tells chance from a difference; "
+            f"give two {what}s or more, and better some hundreds"
+        )
+
+
+def _few(n_units: int, n_rows: int) -> list[str]:
+    if n_units >= FEW_UNITS:
+        return []
+    what = "rows" if n_units == n_rows else "groups"
+    return [
+        f"{n_units} {what} are few: intervals from fewer than {FEW_UNITS} are too narrow, and those of 95 % "
+        "from 10 hold in about 90 % of cases"
+    ]
 
 
 def _noted(stated: str | None, against: Candidate) -> list[str]:

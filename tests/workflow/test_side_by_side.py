@@ -273,9 +273,44 @@ def test_what_cannot_be_compared_is_refused(stack, weak, tmp_path):
             compare_models(models, UNSEEN, **{"target": "bad", **QUICK, **options})
     with pytest.raises(DataError, match=r"model 's': .*lacks 1 column.*'a'"):
         compare_models({"w": weak, "s": stack}, UNSEEN.drop(columns="a"), target="bad", **QUICK)
+    both = {"s": stack, "w": weak}
+    for rows, options, message in (
+        (UNSEEN.assign(p=0.0), {"weight": "p"}, "sample_weight is zero for every row"),
+        (UNSEEN.assign(p="much"), {"weight": "p"}, "sample_weight holds values that are no numbers"),
+        (UNSEEN.assign(p=1), {"groups": "p"}, "the rows are 1 group, and from one group nothing tells"),
+        (UNSEEN.head(1), {"metrics": "log_loss"}, "the rows are 1 row, and from one row nothing tells"),
+        (
+            UNSEEN.assign(p=[None, *"ab"] + ["c"] * 397),
+            {"groups": "p"},
+            r"'p' is missing in 1 row\(s\), first",
+        ),
+    ):
+        with pytest.raises(DataError, match=message):
+            compare_models(both, rows, **{"target": "bad", **QUICK, **options})
+    with pytest.raises(DataError, match="target 'shop', row 0: 'x' is no number"):
+        compare_models([number, number], UNSEEN, target="shop", **QUICK)
+    with pytest.raises(ParameterError, match="made of, and another model, are both named 's/lightgbm'"):
+        compare_models({"s": stack, "s/lightgbm": weak}, UNSEEN, target="bad", learners=True, **QUICK)
     one = UNSEEN[UNSEEN["bad"] == 1]
     with pytest.raises(DataError, match=r"roc_auc has no value on these rows .*one class alone"):
         compare_models({"s": stack, "w": weak}, one, target="bad", metrics=["roc_auc"], **QUICK)
+
+
+def test_one_model_and_one_metric_need_no_list(stack):
+    found = compare_models(stack, UNSEEN, target="bad", metrics="log_loss", learners=True, **QUICK)
+    assert set(found.table["model"]) == {"model_1", "lightgbm", "logistic", "plain mean"}
+    assert found.metrics == ("log_loss",)
+    with pytest.raises(ParameterError, match="'model_1' is a NoneType"):
+        compare_models(None, UNSEEN, target="bad", **QUICK)
+
+
+def test_few_rows_are_said_to_give_intervals_that_are_too_narrow(stack, weak, found):
+    few = compare_models([stack, weak], UNSEEN.head(12), target="bad", metrics=["log_loss"], **QUICK)
+    assert few.notes == [
+        "12 rows are few: intervals from fewer than 30 are too narrow, and those of 95 % from 10 hold in "
+        "about 90 % of cases"
+    ]
+    assert not [note for note in found.notes if "few" in note]
 
 
 def test_models_of_two_targets_are_told_apart(stack, weak):
