@@ -23,7 +23,7 @@ from stackml.assembly.stages import MOST_STAGES, Choices, choices_of, stages_of
 from stackml.assembly.uncertainty import entropy
 from stackml.foundation.errors import ParameterError, StackmlWarning
 from stackml.metrics.catalog import Metric
-from stackml.stack.arguments import checked_jobs, checked_seed, named_columns
+from stackml.stack.arguments import checked_jobs, checked_seed, is_number, named_columns
 from stackml.storage.fields import finite_array, refuse
 from stackml.storage.state import State
 from stackml.tables.reading import to_frame
@@ -206,8 +206,7 @@ def _check_aim(quality: Any, cost: Any) -> None:
     if quality is not None and cost is not None:
         raise ParameterError("quality and cost are both given; take one to meet, the other follows")
     for name, value, most in (("quality", quality, 1.0), ("cost", cost, np.inf)):
-        number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-        if value is not None and not (number and 0 < value <= most):
+        if value is not None and not (is_number(value) and 0 < value <= most):
             raise ParameterError(
                 f"{name}={value!r}: give a number above 0{' and at most 1' if most == 1 else ''}"
             )

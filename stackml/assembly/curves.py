@@ -139,13 +139,15 @@ def threshold_for(
     ----------
     worth : float64 ndarray of shape (n_rows,)
     share : float
-        Within [0, 1]; 1 gives minus infinity.
+        Within [0, 1]; 1 gives minus infinity, 0 infinity: no row to come is above it.
     weight : float64 ndarray of shape (n_rows,), optional
     or_more : bool
         Return the largest threshold above which at least that share lie instead.
     """
     if share >= 1:
         return float("-inf")
+    if share <= 0:
+        return float("inf")
     distinct, at = np.unique(worth, return_inverse=True)
     mass = np.bincount(at, weights=weight, minlength=len(distinct)).astype(np.float64)
     above = 1.0 - np.cumsum(mass) / mass.sum()

@@ -22,7 +22,7 @@ from stackml.assembly.prefix_tree import PrefixTree, prefix_tree
 from stackml.assembly.seen import among_its_own, too_good_leaf, warn_of_seen
 from stackml.assembly.weights import checked_weights, stored_weights
 from stackml.foundation.errors import DataError, ParameterError, near_miss
-from stackml.stack.arguments import checked_jobs
+from stackml.stack.arguments import checked_jobs, is_number
 from stackml.stack.fitted import FittedStack
 from stackml.stack.inputs import as_column, checked_weight, refuse_missing
 from stackml.storage.fields import finite_number, refuse
@@ -187,8 +187,7 @@ class LabelUnion(Assembly):
             raise ParameterError(
                 f"nested={nested!r:.40}: give False, True, or the text with which labels go on"
             )
-        number = isinstance(pull, int | float | np.number) and not isinstance(pull, bool)
-        if not number or not pull >= LEAST_PULL:
+        if not is_number(pull) or not pull >= LEAST_PULL:
             raise ParameterError(f"pull={pull!r:.40}: give a number from {LEAST_PULL}, or numpy.inf")
         by_name = checked_weights(weights, [part.name for part in parts])
         self.fitted_ = _union(parts, by_name, nested, _others(parts, other), float(pull))

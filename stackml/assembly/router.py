@@ -29,7 +29,7 @@ from stackml.assembly.reporting import (
 )
 from stackml.foundation.errors import ParameterError, StackmlWarning
 from stackml.metrics.catalog import Metric
-from stackml.stack.arguments import checked_jobs, checked_seed, named_columns
+from stackml.stack.arguments import checked_jobs, checked_seed, is_number, named_columns
 from stackml.stack.file import from_state, to_state
 from stackml.stack.proving import prove
 from stackml.storage.fields import finite_array, refuse
@@ -241,14 +241,14 @@ def _aim(share: Any, quality: Any) -> tuple[float | None, float | None]:
             "model's gain"
         )
     if quality is not None:
-        if isinstance(quality, bool) or not isinstance(quality, int | float) or not 0 < quality <= 1:
+        if not is_number(quality) or not 0 < quality <= 1:
             raise ParameterError(
                 f"quality={quality!r}: give the share of the strong model's gain to recover, above 0 and at "
                 "most 1, as 0.9"
             )
         return None, float(quality)
     share = DEFAULT_SHARE if share is None else share
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+    if not is_number(share) or not 0 <= share <= 1:
         raise ParameterError(f"strong_share={share!r}: give a share of the rows, within 0 and 1")
     return float(share), None
 

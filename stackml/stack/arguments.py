@@ -93,8 +93,7 @@ def checked_work(work_limit: Any, time_limit: Any) -> float | None:
             "time_limit and work_limit are both given; take the clock (time_limit), or work that any machine "
             "repeats alike (work_limit)"
         )
-    number = isinstance(work_limit, int | float | np.number) and not isinstance(work_limit, bool)
-    if not number or not work_limit > 0:
+    if not is_number(work_limit) or not work_limit > 0:
         raise ParameterError(f"work_limit={work_limit!r}: give nominal core-seconds above 0, or None")
     return float(work_limit) if np.isfinite(work_limit) else None
 
@@ -109,6 +108,11 @@ def refits(refit: Any, learners: Any) -> bool:
     if not isinstance(refit, bool | np.bool_):
         raise ParameterError(f"refit={refit!r}: give True, False or 'auto'")
     return bool(refit)
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a value is a number, of Python or NumPy, and no truth value."""
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
 def checked_jobs(n_jobs: Any) -> int:

@@ -61,6 +61,13 @@ def test_all_or_none_can_be_asked(rows, weak, strong, router):
     assert np.array_equal(everything.predict_proba(rows), strong.predict_proba(rows))
     assert np.array_equal(nothing.predict_proba(rows), weak.predict_proba(rows))
     assert nothing.fitted_.answers(rows).calls[1] == 0
+    assert nothing.fitted_.threshold == np.inf, "a row to come may gain more than all rows of the fit"
+
+
+def test_shares_may_be_numbers_of_numpy(router):
+    assert router(strong_share=np.int64(1)).fitted_.threshold == -np.inf
+    assert router(strong_share=np.float32(0.5)).report_["strong_share"] == pytest.approx(0.5, abs=0.01)
+    assert router(quality=np.float32(0.5)).report_["recovered"] == pytest.approx(0.5, abs=0.08)
 
 
 def test_a_quality_is_reached_by_as_few_calls_as_do(router):
