@@ -140,8 +140,21 @@ class Ensemble(Assembly):
         self.weights = weights
         self.rows = rows
         self.n_jobs = n_jobs
-        if method != RANKS or rows is not None:
-            self.fitted_ = self._made(None if rows is None else to_frame(rows))
+        self._make()
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, and make the ensemble anew of them; what `fit` took from rows is lost.
+
+        Raises
+        ------
+        ParameterError
+            As the constructor.
+        """
+        super().set_params(**params)
+        if set(params) - {"n_jobs"}:
+            self.__dict__.pop("fitted_", None)
+            self._make()
+        return self
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Take the reference of "rank_mean", and the columns of foreign estimators, from rows.
@@ -168,6 +181,10 @@ class Ensemble(Assembly):
         made.rows = made.n_jobs = None
         made.fitted_ = fitted
         return made
+
+    def _make(self) -> None:
+        if self.method != RANKS or self.rows is not None:
+            self.fitted_ = self._made(None if self.rows is None else to_frame(self.rows))
 
     def _made(self, rows: pd.DataFrame | None) -> FittedEnsemble:
         parts = parts_of(self.models, rows=rows)

@@ -182,15 +182,20 @@ class LabelUnion(Assembly):
         self.other = other
         self.pull = pull
         self.n_jobs = n_jobs
-        parts = parts_of(models)
-        if not isinstance(nested, bool | str) or nested == "":
-            raise ParameterError(
-                f"nested={nested!r:.40}: give False, True, or the text with which labels go on"
-            )
-        if not is_number(pull) or not pull >= LEAST_PULL:
-            raise ParameterError(f"pull={pull!r:.40}: give a number from {LEAST_PULL}, or numpy.inf")
-        by_name = checked_weights(weights, [part.name for part in parts])
-        self.fitted_ = _union(parts, by_name, nested, _others(parts, other), float(pull))
+        self.fitted_ = self._made()
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, and make the union anew of them; weights that `fit` learned are lost.
+
+        Raises
+        ------
+        ParameterError
+            As the constructor.
+        """
+        super().set_params(**params)
+        if set(params) - {"n_jobs"}:
+            self.fitted_ = self._made()
+        return self
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn the weights: those of least log loss on these rows.
@@ -255,6 +260,17 @@ class LabelUnion(Assembly):
         )
         made.fitted_ = fitted
         return made
+
+    def _made(self) -> FittedLabelUnion:
+        parts = parts_of(self.models)
+        if not isinstance(self.nested, bool | str) or self.nested == "":
+            raise ParameterError(
+                f"nested={self.nested!r:.40}: give False, True, or the text with which labels go on"
+            )
+        if not is_number(self.pull) or not self.pull >= LEAST_PULL:
+            raise ParameterError(f"pull={self.pull!r:.40}: give a number from {LEAST_PULL}, or numpy.inf")
+        weights = checked_weights(self.weights, [part.name for part in parts])
+        return _union(parts, weights, self.nested, _others(parts, self.other), float(self.pull))
 
 
 def _union(

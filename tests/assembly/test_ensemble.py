@@ -68,6 +68,20 @@ def test_ranks_without_rows_wait_for_them(three, rows):
         made.predict(rows)
 
 
+def test_a_parameter_that_is_set_counts(three, rows):
+    made = stackml.Ensemble(three)
+    made.set_params(weights=[1, 2, 1], method="geometric")
+    wanted = stackml.Ensemble(three, "geometric", weights=[1, 2, 1])
+    assert np.array_equal(made.predict_proba(rows), wanted.predict_proba(rows))
+    made.set_params(method="rank_mean")
+    with pytest.raises(NotFittedError, match="call fit"):
+        made.predict(rows)
+    ranks = made.fit(rows).predict_proba(rows)
+    assert np.array_equal(made.set_params(n_jobs=1).predict_proba(rows), ranks)
+    with pytest.raises(ParameterError, match="each must be 0 or more"):
+        made.set_params(weights=[0, 0, 0], method="mean")
+
+
 def test_numbers_have_means_and_medians(fitted, rows):
     models = [fitted("regression", name) for name in ("ridge", "lightgbm", "extra_trees")]
     p = np.stack([model.predict(rows) for model in models])

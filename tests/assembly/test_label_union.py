@@ -229,6 +229,15 @@ def test_labels_to_learn_from_must_be_known_and_one_a_row():
         assert union.fit(rows().head(3), column).fitted_.card["weights"]["rows"] == 3
 
 
+def test_a_parameter_that_is_set_counts():
+    known = model(("w", "x", "y", "z")), model(("w", "x", "y", None), learner="lightgbm")
+    made = stackml.LabelUnion(list(known)).set_params(weights=[1, 3], pull=0.1)
+    wanted = stackml.LabelUnion(list(known), [1, 3], pull=0.1)
+    assert np.array_equal(made.predict_proba(rows()), wanted.predict_proba(rows()))
+    with pytest.raises(ParameterError, match="pull=0: give a number"):
+        made.set_params(pull=0)
+
+
 def test_rows_that_a_model_has_seen_are_warned_of(tmp_path, recwarn):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.normal(size=(800, 2)), columns=["a", "b"])
