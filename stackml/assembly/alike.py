@@ -34,6 +34,12 @@ def alike(parts: Sequence[Part]) -> FittedModel:
             )
         missing = [label for label in (*ours.classes, *theirs.classes) if label not in _both(ours, theirs)]
         if missing:
+            if set(map(str, ours.classes)) == set(map(str, theirs.classes)):
+                raise ParameterError(
+                    f"model '{first.name}' and '{part.name}' know classes that are spelled alike and differ "
+                    f"in type: {ours.classes[0]!r} and {theirs.classes[0]!r}; fit one of the two with labels "
+                    "of the other's type"
+                )
             raise ParameterError(
                 f"model '{first.name}' and '{part.name}' know different classes: {missing[0]!r} is known to "
                 "one alone; models of different labels are put together by stackml.LabelUnion"

@@ -126,6 +126,8 @@ class Ensemble(Assembly):
         There when the ensemble is made, but for "rank_mean" without `rows`.
     """
 
+    _fit_reads: ClassVar[str] = "rows, of which ranks are taken"
+
     def __init__(
         self,
         models: Any,

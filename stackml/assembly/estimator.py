@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,7 @@ class Assembly(BaseEstimator):
 
     fitted_: FittedAssembly
     n_jobs: int | None = None
+    _fit_reads: ClassVar[str] = "rows and labels"
 
     @classmethod
     def of(cls, fitted: Any) -> Self:
@@ -103,7 +104,7 @@ class Assembly(BaseEstimator):
     def _check_fitted(self) -> None:
         if not hasattr(self, "fitted_"):
             raise NotFittedError(
-                f"this {type(self).__name__} is not fitted yet; call fit with rows and labels"
+                f"this {type(self).__name__} is not fitted yet; call fit with {self._fit_reads}"
             )
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -74,7 +74,7 @@ def test_a_parameter_that_is_set_counts(three, rows):
     wanted = stackml.Ensemble(three, "geometric", weights=[1, 2, 1])
     assert np.array_equal(made.predict_proba(rows), wanted.predict_proba(rows))
     made.set_params(method="rank_mean")
-    with pytest.raises(NotFittedError, match="call fit"):
+    with pytest.raises(NotFittedError, match=r"call fit with rows, of which ranks are taken$"):
         made.predict(rows)
     ranks = made.fit(rows).predict_proba(rows)
     assert np.array_equal(made.set_params(n_jobs=1).predict_proba(rows), ranks)
@@ -109,6 +109,11 @@ def test_what_cannot_take_part_is_refused_by_name(three, fitted, rows):
         stackml.Ensemble([three["logistic"], ["lightgbm"]])
     with pytest.raises(ParameterError, match="method='geometrc' is unknown; did you mean 'geometric'"):
         stackml.Ensemble(three, "geometrc")
+    above = rows["a"] > 0
+    texts = LogisticRegression().fit(rows[["a"]], np.where(above, "1", "0"))
+    numbers = LogisticRegression().fit(rows[["a"]], above.astype(int))
+    with pytest.raises(ParameterError, match="spelled alike and differ in type: '0' and 0; fit one"):
+        stackml.Ensemble([texts, numbers])
 
 
 def test_ensembles_of_ensembles_are_saved_as_deep_as_they_can_be_loaded(three, rows, tmp_path):
