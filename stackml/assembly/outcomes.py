@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -73,7 +73,7 @@ def outcomes_of(
     """Ask models about labelled rows.
 
     A stack asked about the very table it was fitted on in this process answers with its
-    out-of-fold predictions; where groups and time are not given, those of its fit are taken.
+    out-of-fold predictions; where groups or time are not given, those of its fit are taken.
 
     Parameters
     ----------
@@ -105,15 +105,10 @@ def outcomes_of(
         outputs, fitted_to = _asked(model, part, frame, target, first.classes, n_jobs)
         found.append(outputs)
         honest.append("predictions" if fitted_to is None else "out of fold")
-        if fitted_to is not None and target.groups is None and target.time is None:
-            target = Target(
-                target.problem,
-                target.values,
-                target.weight,
-                fitted_to.groups,
-                fitted_to.time,
-                fitted_to.dated,
-            )
+        if fitted_to is not None and target.groups is None:
+            target = replace(target, groups=fitted_to.groups)
+        if fitted_to is not None and target.time is None:
+            target = replace(target, time=fitted_to.time, dated=fitted_to.dated)
     outputs = np.stack(found)
     rows = np.flatnonzero(np.isfinite(outputs).all(axis=(0, 2)))
     if len(rows) < LEAST_ROWS:

@@ -183,7 +183,7 @@ class Router(Reporting):
         y : array-like of shape (n_rows,)
         groups, time, sample_weight : array-like of shape (n_rows,) or str, optional
             As in `StackClassifier.fit`; folds of the gain model honour them. Where out-of-fold
-            predictions are taken, groups and time of that fit are the default.
+            predictions are taken, groups and time of that fit are the default, each for itself.
 
         Returns
         -------

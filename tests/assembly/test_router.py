@@ -158,6 +158,18 @@ def test_groups_time_and_weights_are_honoured_and_not_read(rows, fitted, labels)
     assert made.report_["rows"] < ALL - FIT  # the first block in time is never held out
 
 
+def test_groups_and_time_of_the_fits_are_taken_each_for_itself(rows, labels):
+    known = rows[:FIT].assign(who=np.arange(FIT) // 5, day=np.arange(FIT))
+    y = labels("binary")[:FIT]
+    weak = stackml.StackClassifier(["logistic"], folds=3, n_jobs=1).fit(known, y, groups="who")
+    strong = stackml.StackClassifier(["lightgbm"], folds=3, n_jobs=1).fit(known, y, time="day")
+    n_known = int(strong.oof_.notna().all(axis=1).sum())
+    for given in ({}, {"groups": "who"}):
+        made = stackml.Router(weak, strong, n_jobs=1).fit(known, y, **given)
+        assert made.report_["honest"] == {"weak": "out of fold", "strong": "out of fold"}
+        assert made.report_["rows"] < n_known, "the gain's own first block in time is never held out"
+
+
 def test_classes_in_another_order_mean_the_same(rows, weak, labels):
     y = labels("binary")[:FIT]
     swapped = LogisticRegression().fit(rows[["a", "b", "c"]][:FIT], y)
