@@ -36,6 +36,13 @@ def test_free_text_is_told_from_categories_and_read():
     assert table.schema.notes() == []
 
 
+def test_texts_cut_within_a_character_are_read():
+    cut = frame().assign(note=pd.Series([f"{note} \ud83d" for note in notes()], dtype=object))
+    table = Table.learn(cut)
+    assert table.schema.by_name["note"].kind == "text"
+    assert Table.of(cut.head(3), table.schema).numbers.shape == (3, table.numbers.shape[1])
+
+
 def test_one_column_can_be_stated_to_be_the_other():
     words = pd.DataFrame({"x": np.arange(60.0), "make": ["Ford Focus", "Ford Fiesta", "Fiat Punto"] * 20})
     assert Table.learn(words).schema.by_name["make"].kind == "category"
