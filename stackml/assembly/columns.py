@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from stackml.foundation.errors import SchemaError
+from stackml.tables.embedding import EmbeddingEncoder
 from stackml.tables.schema import Column, Schema
 
 
@@ -22,7 +23,8 @@ def united(schemas: Mapping[str, Schema]) -> Schema:
     Raises
     ------
     SchemaError
-        If two models read one column as different kinds; the message names both.
+        If two models read one column as different kinds, or as vectors of different lengths; the message
+        names both.
     """
     found: dict[str, tuple[str, Column]] = {}
     for model, schema in schemas.items():
@@ -40,6 +42,13 @@ def _both(known: Column, other: Column, first: str, second: str) -> Column:
         raise SchemaError(
             f"column '{known.name}' is a {known.kind} to '{first}' and a {other.kind} to '{second}'; "
             "one table cannot be both: rename the column, or fit one of the two with schema={'kinds': ...}"
+        )
+    lengths = [c.encoder.dimension for c in (known, other) if isinstance(c.encoder, EmbeddingEncoder)]
+    if len(set(lengths)) > 1:
+        raise SchemaError(
+            f"column '{known.name}' holds vectors of {lengths[0]} numbers for '{first}' and of {lengths[1]} "
+            f"for '{second}'; one table cannot hold both: rename the column for one of the two, and fit that "
+            "again"
         )
     words = tuple(dict.fromkeys((*known.vocabulary, *other.vocabulary)))
     return replace(known, vocabulary=words, ordered=known.ordered and known.vocabulary == other.vocabulary)

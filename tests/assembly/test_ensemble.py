@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 
 import stackml
-from stackml.foundation.errors import ParameterError, StorageError
+from stackml.foundation.errors import ParameterError, SchemaError, StorageError
 from stackml.storage.archive import read_archive, write_archive
 
 FIT = 1500  # rows the models were fitted on
@@ -114,6 +115,17 @@ def test_what_cannot_take_part_is_refused_by_name(three, fitted, rows):
     numbers = LogisticRegression().fit(rows[["a"]], above.astype(int))
     with pytest.raises(ParameterError, match="spelled alike and differ in type: '0' and 0; fit one"):
         stackml.Ensemble([texts, numbers])
+
+
+def test_vectors_of_two_lengths_cannot_stand_in_one_column(tmp_path):
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 120)
+    models = {}
+    for name, length in (("short", 3), ("long", 4)):
+        seen = pd.DataFrame({"v": list(rng.normal(size=(120, length)) + y[:, None])})
+        models[name] = stackml.StackClassifier(["lightgbm"], folds=3, n_jobs=1).fit(seen, y)
+    with pytest.raises(SchemaError, match="'v' holds vectors of 3 numbers for 'short' and of 4 for 'long'"):
+        stackml.Ensemble(models).save(tmp_path / "both.stack")
 
 
 def test_ensembles_of_ensembles_are_saved_as_deep_as_they_can_be_loaded(three, rows, tmp_path):
