@@ -37,11 +37,12 @@ def too_good(model: FittedStack, outputs: FloatArray, values: npt.NDArray[np.gen
     model : FittedStack
     outputs : float64 ndarray of shape (n_rows, n_outputs)
     values : ndarray of shape (n_rows,)
-        The truth: class codes in the order of the columns of `outputs`, or numbers.
+        The truth: class codes in the order of the columns of `outputs`, or numbers. Fewer than 20 tell
+        nothing.
     """
     board = {row.get("name"): row.get("loss") for row in model.card.get("leaderboard", [])}
     before = board.get(STACK)
-    if not isinstance(before, float) or not np.isfinite(before):
+    if not isinstance(before, float) or not np.isfinite(before) or len(values) < _LEAST_ROWS:
         return None
     losses = per_row_loss(model.problem.kind, values, shown(outputs, model.problem))
     before = before**2 if model.problem.is_regression else before

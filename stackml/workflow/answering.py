@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from time import process_time
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,8 @@ import pandas as pd
 
 from stackml.assembly.alike import in_order
 from stackml.assembly.base import FittedAssembly
+from stackml.assembly.label_texts import text_of
+from stackml.assembly.seen import too_good, too_good_leaf
 from stackml.foundation.errors import DataError
 from stackml.foundation.threads import one_thread_each
 from stackml.workflow.candidates import Candidate
@@ -65,6 +68,39 @@ def answered(
         raise type(error)(f"model '{candidate.name}': {error}") from error
     outputs = in_order(outputs, part.model, classes)
     return Answered(outputs[:, 0] if outputs.shape[1] == 1 else outputs, asked)
+
+
+def seen_notes(
+    candidates: Sequence[Candidate],
+    said: Mapping[str, Answered],
+    rows: pd.DataFrame,
+    y: npt.NDArray[Any],
+    classes: Sequence[object],
+) -> list[str]:
+    """Return a sentence on each model whose loss here says that it has learned from these rows.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+    said : mapping of name to Answered
+    rows : DataFrame of shape (n_rows, n_columns)
+    y : ndarray of shape (n_rows,)
+        Codes in the order of `classes`, or numbers.
+    classes : sequence
+        In whose order the predictions are; empty for numbers.
+    """
+    truth: Any = [text_of(classes[code]) for code in y[:TIMED_ROWS]] if classes else y[:TIMED_ROWS]
+    found = []
+    for candidate in candidates:
+        model, outputs = candidate.part.model, said[candidate.name].prediction
+        if isinstance(model, FittedAssembly):
+            why = too_good_leaf(model, rows.head(TIMED_ROWS), truth)
+            why = why and f"of a model in it, {why}"
+        else:
+            why = too_good(model, outputs[:, None] if outputs.ndim == 1 else outputs, y)
+        if why is not None:
+            found.append(f"{candidate.name}: {why}; the scores here flatter it")
+    return found
 
 
 def us_per_row(candidates: Sequence[Candidate], rows: pd.DataFrame, repeats: int) -> list[float]:

@@ -19,7 +19,7 @@ from stackml.metrics.simultaneous import simultaneous_intervals
 from stackml.stack.arguments import checked_jobs
 from stackml.stack.inputs import checked_weight
 from stackml.tracking.store import connect
-from stackml.workflow.answering import Answered, answered, us_per_row
+from stackml.workflow.answering import Answered, answered, seen_notes, us_per_row
 from stackml.workflow.candidates import PART, Candidate, check_alike, named_candidates, with_singles
 from stackml.workflow.held_out import MEAN
 from stackml.workflow.labelled import coded_target, labelled_rows, units_of
@@ -187,6 +187,7 @@ def compare_models(  # noqa: PLR0913  # what a user may choose, by name
 
     features, jobs = rows.features, checked_jobs(n_jobs)
     said = {one.name: answered(one, features, first.classes, jobs) for one in candidates}
+    seen = seen_notes(named, said, features, y, first.classes)
     candidates, repeated = _without_repeated_means(candidates, said)
     by_name = {one.name: one for one in candidates}
     times = dict(zip(by_name, us_per_row(candidates, features, repeats), strict=True))
@@ -238,7 +239,7 @@ def compare_models(  # noqa: PLR0913  # what a user may choose, by name
         units=n_units,
         comparisons=len(versus),
         level=level,
-        notes=[*rows.notes, *repeated, *_noted(baseline, by_name[against]), *_few(n_units, len(y))],
+        notes=[*rows.notes, *seen, *repeated, *_noted(baseline, by_name[against]), *_few(n_units, len(y))],
     )
 
 

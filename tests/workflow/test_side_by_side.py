@@ -313,6 +313,17 @@ def test_few_rows_are_said_to_give_intervals_that_are_too_narrow(stack, weak, fo
     assert not [note for note in found.notes if "few" in note]
 
 
+def test_a_model_that_has_learned_from_the_rows_is_told_by_its_loss(found, weak):
+    rng = np.random.default_rng(0)
+    y = SEEN["bad"].where(rng.random(500) > 0.3, 1 - SEEN["bad"])
+    deep = fit(["extra_trees"], y=y, calibration="none")
+    models = {"weak": weak, "deep": deep, "both": stackml.Ensemble([weak, deep])}
+    notes = compare_models(models, SEEN.assign(bad=y), target="bad", **QUICK).notes
+    told = [note for note in notes if "learned from these rows; the scores here flatter it" in note]
+    assert [note.split(": ")[0] for note in told] == ["deep", "both"]
+    assert not [note for note in found.notes if "learned" in note]
+
+
 def test_models_of_two_targets_are_told_apart(stack, weak):
     other = stack.fitted_.with_card({"training": {"target": "late"}})
     ours = weak.fitted_.with_card({"training": {"target": "bad"}})
