@@ -23,4 +23,5 @@ def entropy(outputs: FloatArray) -> FloatArray:
         Within 0 and log(n_classes).
     """
     p = np.hstack([1.0 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
+    p = np.ascontiguousarray(p)  # rows of another layout are summed in an order that depends on their number
     return np.asarray(-xlogy(p, p).sum(axis=1))

@@ -91,6 +91,14 @@ def test_every_choice_on_the_grid_is_priced_as_rows_are(n_stages):
         assert np.average(np.cumsum(costs)[stage], weights=weight) == pytest.approx(cost)
 
 
+def test_how_sure_a_row_is_depends_on_no_other_row():
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.ones(12), 300)
+    for outputs in (p, p[:, rng.permutation(12)], np.asfortranarray(p), p[:, :1]):
+        alone = np.concatenate([entropy(outputs[at : at + 1]) for at in range(300)])
+        assert np.array_equal(entropy(outputs), alone)
+
+
 def test_more_classes_are_met_and_costs_are_measured(fitted, rows, labels):
     models = [fitted("multiclass", "logistic"), fitted("multiclass", "lightgbm")]
     made = stackml.Cascade(models, quality=0.8, n_jobs=1).fit(rows[FIT:], labels("multiclass")[FIT:])
