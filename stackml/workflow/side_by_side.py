@@ -16,7 +16,7 @@ from stackml.assembly.loading import public
 from stackml.foundation.errors import DataError, ParameterError, near_miss
 from stackml.metrics import Metric, Together, default_metric, get_metric, score_together
 from stackml.metrics.simultaneous import simultaneous_intervals
-from stackml.stack.arguments import checked_jobs
+from stackml.stack.arguments import checked_jobs, is_number
 from stackml.stack.inputs import checked_weight
 from stackml.tracking.store import connect
 from stackml.workflow.answering import Answered, answered, seen_notes, us_per_row
@@ -169,7 +169,7 @@ def compare_models(  # noqa: PLR0913  # what a user may choose, by name
     TrackingError, StorageError
         If a model cannot be found or read.
     """
-    if margin is not None and not margin >= 0:
+    if margin is not None and not (is_number(margin) and margin >= 0):
         raise ParameterError(f"margin={margin!r}: give 0 or more, in units of the first metric")
     named = _found(models, trusted, tracking_uri, folder)
     candidates = with_singles(named) if learners else named

@@ -264,6 +264,7 @@ def test_what_cannot_be_compared_is_refused(stack, weak, tmp_path):
         ),
         ({"s": stack, "w": weak}, {"groups": "cleint"}, SchemaError, r"for groups; did you mean 'client'\?"),
         ({"s": stack, "w": weak}, {"weight": "ww"}, SchemaError, r"no column 'ww' for weights"),
+        ({"s": stack, "w": weak}, {"margin": "0.1"}, ParameterError, r"margin='0.1': give 0 or more"),
         ({"s": stack, "w": weak}, {"n_rows": 0}, ParameterError, r"n_rows=0"),
         ({"s": stack, "w": "not a model"}, {}, TrackingError, r"there is no model 'not a model'"),
         ([stack, str(path).replace("fraud", "frauds")], {}, TrackingError, r"did you mean 'fraud.stack'\?"),
