@@ -101,12 +101,13 @@ class Cascade(Reporting):
     cost : float, optional
         Most a row may cost on average, in the unit of `costs`; the best thresholds within it are taken.
     costs : sequence of float, optional
-        What asking each model about one row costs; microseconds measured in `fit` by default.
+        What asking each model about one row costs; microseconds measured in `fit` by default, which are
+        others each time, and thresholds may be too: give costs where a fit must repeat itself.
     metric : str, optional
         ROC AUC for two classes, log loss for more by default.
     n_jobs : int, optional
     random_state : int, default=0
-        Of the bootstrap.
+        Of the bootstrap. With `costs` given the same seed gives the same cascade.
 
     Attributes
     ----------
