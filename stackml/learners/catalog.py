@@ -18,6 +18,7 @@ from stackml.learners.anomaly import (
 from stackml.learners.base import FittedLearner, Learner
 from stackml.learners.catboost import CatBoostLearner, FittedCatBoost
 from stackml.learners.constant import FittedConstant
+from stackml.learners.foreign import FittedForeign
 from stackml.learners.forest import ExtraTreesLearner, FittedForest, RandomForestLearner
 from stackml.learners.lightgbm import FittedLightGBM, LightGBMLearner
 from stackml.learners.linear import FittedLinear, LogisticLearner, RidgeLearner
@@ -169,6 +170,7 @@ _FITTED: tuple[type[FittedLearner], ...] = (
     FittedHBOS,
     FittedConstant,
     FittedSklearn,
+    FittedForeign,
 )
 
 FITTED: Mapping[str, type[FittedLearner]] = MappingProxyType({cls.kind: cls for cls in _FITTED})
@@ -309,8 +311,8 @@ def restore_learner(kind: str, state: Mapping[str, Any], trusted: Sequence[str] 
             "newer stackml"
         )
     try:
-        if cls is FittedSklearn:
-            return FittedSklearn.from_state(state, tuple(trusted))
+        if cls is FittedSklearn or cls is FittedForeign:
+            return cls.from_state(state, tuple(trusted))
         return cls.from_state(state)
     except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         if isinstance(error, StorageError):

@@ -93,7 +93,7 @@ class SklearnLearner(Learner):
         if has_one_class(target, rows):
             return fit_constant(target, rows)
         table, view = prepared
-        fill_gaps = not _allows_nan(self.estimator)
+        fill_gaps = not allows_nan(self.estimator)
         estimator = clone(self.estimator)
         _set_seeds(estimator, seed)
         matrix = view.transform(table.take(rows), fill_gaps=fill_gaps)
@@ -184,9 +184,7 @@ def check_suits(name: str, estimator: Any, problem: Problem) -> None:
         )
 
 
-def class_shares(
-    estimator: Any, matrix: npt.NDArray[np.float32], classes: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float64]:
+def class_shares(estimator: Any, matrix: Any, classes: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Return shares of the estimator's classes: its probabilities, else decisions squashed, else votes.
 
     Returns
@@ -217,7 +215,8 @@ def _text(value: Any) -> str:
     return _class_path(value) if hasattr(value, "get_params") else repr(value)
 
 
-def _allows_nan(estimator: Any) -> bool:
+def allows_nan(estimator: Any) -> bool:
+    """Return whether missing numbers may reach the estimator."""
     from sklearn.utils import get_tags
 
     try:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from stackml.stack.fitted import FittedStack
 
 ALWAYS = ("mlflow", "numpy", "pandas", "scipy", "scikit-learn", "narwhals")
-ESTIMATORS_OF_USERS = {"sklearn": ("skops",)}
+ESTIMATORS_OF_USERS = {"sklearn": ("skops",), "foreign": ("skops",)}
 
 
 def pip_requirements(stack: FittedStack) -> list[str]:
