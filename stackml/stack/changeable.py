@@ -16,7 +16,7 @@ from stackml.oof.engine import Engine
 from stackml.stack.adopting import adopted
 from stackml.stack.arguments import checked_jobs, checked_seed
 from stackml.stack.building import Built
-from stackml.stack.changing import with_learner, without_learner
+from stackml.stack.changing import with_learner, with_replacement, without_learner
 from stackml.stack.compacting import compact
 from stackml.stack.distilling import DEFAULT_STUDENT, NAME, distil, lesson_of
 from stackml.stack.fitted import FittedStack
@@ -54,6 +54,28 @@ class Changeable:
         (found,) = resolve_learners([spec], built.target.problem)
         with listening(self.verbose) as listener:
             self._take(with_learner(built, self._classes.tolist(), found, self._engine(listener)))
+        return self
+
+    def replace_learner(self, name: str, learner: Any) -> Self:
+        """Fit another learner in the place of one; no other is fitted again, the combiner is chosen anew.
+
+        Parameters
+        ----------
+        name : str
+            Of the learner to replace; the new one takes its name.
+        learner : str, estimator, or Learner
+
+        Raises
+        ------
+        ParameterError
+            If there is no such learner, or the stack was loaded from a file and has no training rows.
+        FitError
+            If the new one cannot be fitted; the stack then stays as it was.
+        """
+        built = self._changeable("replace_learner")
+        (found,) = resolve_learners([(name, learner)], built.target.problem)
+        with listening(self.verbose) as listener:
+            self._take(with_replacement(built, self._classes.tolist(), found, self._engine(listener)))
         return self
 
     def drop_learner(self, name: str) -> Self:
