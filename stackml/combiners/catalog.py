@@ -11,6 +11,7 @@ import numpy as np
 from stackml.combiners.auto import DEFAULT_CANDIDATES, AutoCombiner
 from stackml.combiners.base import Combiner, FittedCombiner
 from stackml.combiners.boosted import BoostedCombiner, FittedBoosted
+from stackml.combiners.forgetful import FittedForgetful, ForgetfulCombiner
 from stackml.combiners.greedy import FittedGreedy, GreedyCombiner
 from stackml.combiners.logistic import FittedLogistic, LogisticCombiner
 from stackml.combiners.mean import FittedMean, MeanCombiner
@@ -44,6 +45,7 @@ COMBINERS: tuple[CombinerEntry, ...] = (
     CombinerEntry("mean", MeanCombiner, FittedMean, "the plain mean of predictions"),
     CombinerEntry("simplex", SimplexCombiner, FittedSimplex, "convex weights of least loss"),
     CombinerEntry("greedy", GreedyCombiner, FittedGreedy, "greedy selection with replacement, bagged"),
+    CombinerEntry("forgetful", ForgetfulCombiner, FittedForgetful, "convex weights; older rows count less"),
     CombinerEntry("logistic", LogisticCombiner, FittedLogistic, "penalised regression on logits or values"),
     CombinerEntry(
         "boosted", BoostedCombiner, FittedBoosted, "a small boosted model that mends convex weights"
