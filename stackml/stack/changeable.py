@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self, cast
 
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from stackml.foundation.errors import ParameterError
 from stackml.foundation.progress import Listener
 from stackml.foundation.progress_bar import listening
 from stackml.learners.catalog import resolve_learners
+from stackml.metrics.catalog import default_metric, get_metric
 from stackml.oof.engine import Engine
 from stackml.stack.adopting import adopted
 from stackml.stack.arguments import checked_jobs, checked_seed
@@ -20,6 +22,10 @@ from stackml.stack.changing import with_learner, with_replacement, without_learn
 from stackml.stack.compacting import compact
 from stackml.stack.distilling import DEFAULT_STUDENT, NAME, distil, lesson_of
 from stackml.stack.fitted import FittedStack
+from stackml.stack.receiving import Received, received, recipe_of
+from stackml.stack.recipe import Recipe
+from stackml.stack.updating import FROZEN, checked_ways, update
+from stackml.stack.ways import REFIT_NEW, News
 from stackml.tables.table import Table
 
 
@@ -34,6 +40,10 @@ class Changeable:
     _built: Built | None
     _table_digest = ""  # of the rows let go of
     _classes: npt.NDArray[Any]
+    _index: pd.Index
+    _group_labels: npt.NDArray[Any] | None = None  # of the rows of the fit, as they were given
+    _past: Received | None = None  # rows of the fit and of updates since
+    _recipe_kept: Recipe | None = None
 
     def add_learner(self, learner: Any, name: str | None = None) -> Self:
         """Fit one more learner; no other is fitted again, the combiner is chosen anew.
@@ -89,6 +99,78 @@ class Changeable:
         built = self._changeable("drop_learner")
         with listening(self.verbose) as listener:
             self._take(without_learner(built, self._classes.tolist(), name, self._engine(listener)))
+        return self
+
+    def update(
+        self,
+        X: Any,
+        y: Any,
+        groups: Any = None,
+        time: Any = None,
+        sample_weight: Any = None,
+        *,
+        ways: str | Sequence[str] = "auto",
+    ) -> Self:
+        """Take up new rows in the way that would have predicted them best, or stay as it is.
+
+        The stack as it is and each way are compared prequentially: each learns from earlier blocks of the
+        new rows and predicts the next. The stack changes where a way gains more than one standard
+        error by the metric; that way is then gone with all new rows. What was tried is in
+        ``fitted_.card["updates"]``. A stack that was loaded can be updated too; it has no old rows.
+
+        Parameters
+        ----------
+        X : table or array-like of shape (n_rows, n_columns)
+            New rows, in the order in which they came, or with `time`.
+        y : array-like of shape (n_rows,)
+        groups, time, sample_weight : array-like of shape (n_rows,) or str, optional
+            As in `fit`; a column that had the role there is taken by itself.
+        ways : "auto", str or sequence of str
+            "recalibrate", "reweight" (learners, with forgetting), "continue" (boosters), "refit" (old and
+            new rows) and "refit_new" (new rows alone). "auto" tries all; a single name is gone
+            without comparing.
+
+        Returns
+        -------
+        self
+            `plan_`, ``oof_`` and ``leaderboard_`` are of the last fit of all learners.
+
+        Raises
+        ------
+        SchemaError, DataError
+            As `predict`; also if `y` holds a class the stack does not know.
+        ParameterError
+            If there is no such way, or the one named cannot be gone.
+        """
+        check_is_fitted(self, "fitted_")
+        found = checked_ways(ways)
+        stack, built, seed = self.fitted_, self._built, checked_seed(self.random_state)
+        rows = received(stack, self._classes, X, y, {"group": groups, "time": time, "weight": sample_weight})
+        past, recipe = self._past, self._recipe_kept
+        if built is not None:
+            recipe = built.recipe.of_its_own()
+            table = built.sources.table
+            past = past or Received(table, table, built.target, self._group_labels, self._index)
+        metric = str(stack.card.get("metric") or default_metric(stack.problem.kind).name)
+        recipe = recipe or recipe_of(stack, metric, seed)
+        judge = get_metric(metric, stack.problem.kind)
+        with listening(self.verbose) as listener:
+            jobs = checked_jobs(self.n_jobs)
+            news = News(stack, rows, past, recipe, lambda: self._engine(listener), seed, jobs)
+            done = update(news, found, judge, forced=isinstance(ways, str) and ways != "auto")
+        chosen = done.record["chosen"]
+        forgets = past is None or chosen == REFIT_NEW
+        self._past = rows if past is None or forgets else past.followed_by(rows)
+        self._recipe_kept = recipe
+        updates = [*stack.card.get("updates", []), done.record]
+        if done.built is not None:
+            self._index = self._past.index
+            self._group_labels = self._past.labels
+            self._take(done.built)
+        elif chosen != FROZEN:
+            self._built = None
+            self.fitted_ = done.stack
+        self.fitted_ = self.fitted_.with_card({**self.fitted_.card, "updates": updates})
         return self
 
     def compact(self, *, smallest: bool = True, refit: bool = True) -> Self:
@@ -169,8 +251,8 @@ class Changeable:
         check_is_fitted(self, "fitted_")
         if self._built is None:
             raise ParameterError(
-                f"{what} needs the rows the stack was fitted on, and a stack that was loaded or compacted "
-                "does not keep them; fit it again in this process"
+                f"{what} needs the rows the stack was fitted on, and a stack that was loaded, "
+                "compacted or updated does not keep them; fit it again in this process"
             )
         return self._built
 

@@ -38,7 +38,7 @@ from stackml.stack.changeable import Changeable
 from stackml.stack.explaining import explained
 from stackml.stack.file import write_stack
 from stackml.stack.fitted import Member
-from stackml.stack.inputs import EncodedTarget, assemble_target
+from stackml.stack.inputs import EncodedTarget, assemble_target, plain_labels
 from stackml.stack.labels import dtype_name
 from stackml.stack.leaderboard import leaderboard, oof_frame, plain_rows, plan_record, replayed
 from stackml.stack.recipe import Recipe, checked_folds
@@ -169,6 +169,8 @@ class BaseStack(Changeable, TransformerMixin, BaseEstimator):
             del self.feature_names_in_
         self._classes = encoded.classes
         self._index = frame.index
+        self._group_labels = plain_labels(beside["group"])
+        self._past = self._recipe_kept = None
         self._take(built)
         return self
 

@@ -170,6 +170,8 @@ def _flag(value: Any, what: str) -> bool:
 def _card_from_state(card: Any) -> dict[str, Any]:
     if not isinstance(card, dict) or not isinstance(card.get("plan", {}), dict):
         refuse("the card", "is not one")
+    if not isinstance(card.get("updates", []), list) or not isinstance(card.get("metric", ""), str):
+        refuse("the card", "holds updates or a metric that are none")
     board = card.get("leaderboard", [])
     scalar = str | bool | int | float | None
     rows = board if isinstance(board, list) else [None]
