@@ -171,6 +171,7 @@ class BaseStack(Changeable, TransformerMixin, BaseEstimator):
         self._index = frame.index
         self._group_labels = plain_labels(beside["group"])
         self._past = self._recipe_kept = None
+        vars(self).pop("fitted_", None)  # its updates end with it
         self._take(built)
         return self
 
@@ -314,6 +315,8 @@ class BaseStack(Changeable, TransformerMixin, BaseEstimator):
         card["combiners"] = built.combined.choice.to_state()
         card["calibration"] = built.combined.calibration.to_state()
         card["metric"] = built.recipe.metric
+        if hasattr(self, "fitted_") and "updates" in self.fitted_.card:
+            card["updates"] = self.fitted_.card["updates"]
         self.fitted_ = replace(built.stack, card=card, label_dtype=dtype_name(self._classes))
 
     def _table(self, X: Any) -> Table:

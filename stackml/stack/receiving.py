@@ -118,8 +118,9 @@ def _encoded(stack: FittedStack, classes: npt.NDArray[Any], y: Any, n_rows: int)
     codes = pd.Index(classes).get_indexer(pd.Index(array))
     if (codes < 0).any():
         row = int(np.argmax(codes < 0))
+        label = array[row : row + 1].tolist()[0]
         raise DataError(
-            f"y, row {row}: the stack does not know the class {array[row : row + 1].tolist()[0]!r}, it knows {classes.tolist()}; "
+            f"y, row {row}: the stack does not know the class {label!r}, it knows {classes.tolist()}; "
             "fit a new stack to rows of all classes"
         )
     return EncodedTarget(codes.astype(np.int64), classes, stack.problem)
