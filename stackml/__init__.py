@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from stackml.stack.estimators import StackRegressor as StackRegressor
     from stackml.stack.loading import load as load
     from stackml.tables.schema import Overrides as Overrides
+    from stackml.tracking.frozen import frozen as frozen
+    from stackml.tracking.frozen import warm_start as warm_start
 
 __version__ = "0.1.0"
 
@@ -25,10 +27,12 @@ _ROOMS = {
     "StackRegressor": "stackml.stack.estimators",
     "load": "stackml.stack.loading",
     "Overrides": "stackml.tables.schema",
+    "frozen": "stackml.tracking.frozen",
+    "warm_start": "stackml.tracking.frozen",
 }
 _SUBPACKAGES = ("tracking", "datasets", "metrics", "splitting", "learners", "combiners", "decision", "tables")
 
-__all__ = ["Overrides", "StackClassifier", "StackRegressor", "load"]
+__all__ = ["Overrides", "StackClassifier", "StackRegressor", "frozen", "load", "warm_start"]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,19 +8,22 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit, logit, softmax
 
-from stackml.features.native import CATEGORY
+from stackml.decision.base import clipped, mean_loss
+from stackml.features.native import CATEGORY, NativeView
 from stackml.features.shared import SharedViews
 from stackml.foundation.errors import FitError
 from stackml.learners.base import FittedLearner
-from stackml.learners.boosting import rows_with_weight
+from stackml.learners.boosting import Outputs
 from stackml.learners.trees.additive import Bags, FittedTrees
 from stackml.learners.trees.arrays import Trees
 from stackml.learners.trees.from_lightgbm import trees_from_text
 from stackml.storage.lightgbm_text import OBJECTIVES
 from stackml.tables.table import Table
-from stackml.tables.target import Target
+from stackml.tables.target import Problem, Target
 
+Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 
 _METRICS = {"binary": "binary_logloss", "multiclass": "multi_logloss", "regression": "l2"}
@@ -49,6 +52,11 @@ class Continuation:
     max_rounds: int = 200
     patience: int = 20
     stop_share: float = 0.25
+
+    @property
+    def usual_rounds(self) -> int:
+        """Rounds where nothing tells when to stop."""
+        return max(1, self.max_rounds // 4)
 
 
 def can_continue(models: Sequence[FittedLearner]) -> bool:
@@ -92,38 +100,72 @@ def continued(
     assert isinstance(first, FittedTrees)
     if target.weight is not None:
         rows = rows[target.weight[rows] > 0]
-    if rows_with_weight(target, rows) is None:
+    if not len(rows):
         raise FitError("a booster cannot go on: none of the new rows has a weight above zero")
     own = first.additive
     sums = [model.additive for model in models if model.additive is not None]
-    seen = table.take(rows)
+    seen, known = table.take(rows), target.take(rows)
     margin = (Bags([sums]).margins(SharedViews(seen)) - own.offset) / own.scale
-    grown = _grown(first, seen, target.take(rows), margin, how, seed)
-    leaves = (grown.leaf_value * np.float32(len(models))).astype(np.float32)
-    more = replace(grown, leaf_value=leaves)
-    return (first.with_more(more), *models[1:])
+    everyone = np.arange(len(rows))
+    earlier = everyone[: len(rows) - round(how.stop_share * len(rows))]
+    shared = (first.view, first.outputs, seen, known, margin, how, seed)
+    trial = grown(*shared, rows=earlier, stop_rows=everyone[len(earlier) :], rounds=None)
+    if trial is None:
+        return tuple(models)
+    trees = grown(*shared, rows=everyone, stop_rows=None, rounds=trial.n_trees // trial.n_groups)
+    assert trees is not None
+    leaves = (trees.leaf_value * np.float32(len(models))).astype(np.float32)
+    return (first.with_more(replace(trees, leaf_value=leaves)), *models[1:])
 
 
-def _grown(
-    model: FittedTrees,
+def grown(
+    view: NativeView,
+    outputs: Outputs,
     table: Table,
     target: Target,
-    margin: npt.NDArray[np.float64],
+    margin: Floats,
     how: Continuation,
     seed: int,
-) -> Trees:
+    *,
+    rows: Rows,
+    stop_rows: Rows | None,
+    rounds: int | None,
+) -> Trees | None:
+    """Return trees that mend a margin.
+
+    Parameters
+    ----------
+    view : NativeView
+        How the trees read the table.
+    outputs : Outputs
+    table : Table
+    target : Target
+        Of its rows.
+    margin : float64 ndarray of shape (n_rows, n_outputs)
+        To begin from, in the units of the trees.
+    how : Continuation
+    seed : int
+    rows : int64 ndarray
+        Rows to learn from, of weight above zero.
+    stop_rows : int64 ndarray, optional
+        Rows that tell when to stop.
+    rounds : int, optional
+        Exactly so many rounds; then `stop_rows` are not looked at.
+
+    Returns
+    -------
+    Trees or None
+        None where the margin is best on `stop_rows` as it is.
+    """
     import lightgbm as lgb
 
-    view, outputs = model.view, model.outputs
     matrix = view.matrix(table)
     categories = [i for i, kind in enumerate(view.types(table.schema)) if kind == CATEGORY]
-    everyone = np.arange(table.n_rows)
-    label = outputs.labels(target, everyone)
 
     def data(rows: Rows) -> Any:
         return lgb.Dataset(
             matrix[rows],
-            label=label[rows],
+            label=outputs.labels(target, rows),
             weight=None if target.weight is None else target.weight[rows],
             init_score=margin[rows].ravel(order="F"),
             categorical_feature=categories,
@@ -131,19 +173,42 @@ def _grown(
         )
 
     settings = _settings(target, how, seed)
-    rounds = how.max_rounds
-    n_learn = table.n_rows - round(how.stop_share * table.n_rows)
-    if 0 < n_learn < table.n_rows:
-        trial = lgb.train(
-            settings,
-            data(everyone[:n_learn]),
-            how.max_rounds,
-            valid_sets=[data(everyone[n_learn:])],
-            callbacks=[lgb.early_stopping(how.patience, verbose=False)],
-        )
-        rounds = max(1, trial.best_iteration)
-    booster = lgb.train(settings, data(everyone), rounds)
-    return trees_from_text(booster.model_to_string())
+    if rounds is not None or stop_rows is None or not len(stop_rows):
+        booster = lgb.train(settings, data(rows), max(1, rounds or how.usual_rounds))
+        return trees_from_text(booster.model_to_string())
+    booster = lgb.train(
+        settings,
+        data(rows),
+        how.max_rounds,
+        valid_sets=[data(stop_rows)],
+        callbacks=[lgb.early_stopping(how.patience, verbose=False)],
+    )
+    before = mean_loss(
+        linked(margin[stop_rows] * outputs.scale + outputs.offset, target.problem),
+        target.values[stop_rows],
+        target.problem,
+        None if target.weight is None else target.weight[stop_rows],
+    )
+    found = next(iter(next(iter(booster.best_score.values())).values()))
+    loss = found * outputs.scale**2 if target.problem.is_regression else found
+    if not loss < before:
+        return None
+    return trees_from_text(booster.model_to_string(num_iteration=max(1, booster.best_iteration)))
+
+
+def margin_of(prediction: npt.NDArray[Any], problem: Problem) -> Floats:
+    """Return log odds, logarithms of probabilities, or the values themselves; float64 of the same shape."""
+    if problem.is_regression:
+        return np.asarray(prediction, np.float64)
+    p = clipped(prediction)
+    return np.asarray(logit(p) if problem.kind == "binary" else np.log(p))
+
+
+def linked(margin: Floats, problem: Problem) -> Floats:
+    """Return what `margin_of` came from."""
+    if problem.is_regression:
+        return margin
+    return np.asarray(expit(margin) if problem.kind == "binary" else softmax(margin, axis=1))
 
 
 def _settings(target: Target, how: Continuation, seed: int) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from stackml.stack.changing import with_learner, with_replacement, without_learn
 from stackml.stack.compacting import compact
 from stackml.stack.distilling import DEFAULT_STUDENT, NAME, distil, lesson_of
 from stackml.stack.fitted import FittedStack
+from stackml.stack.freezing import check_sources
 from stackml.stack.receiving import Received, received, recipe_of
 from stackml.stack.recipe import Recipe
 from stackml.stack.updating import FROZEN, checked_ways, update
@@ -62,6 +63,7 @@ class Changeable:
         built = self._changeable("add_learner")
         spec = (name, learner) if name is not None else learner
         (found,) = resolve_learners([spec], built.target.problem)
+        check_sources([found], built.target.problem, self._classes)
         with listening(self.verbose) as listener:
             self._take(with_learner(built, self._classes.tolist(), found, self._engine(listener)))
         return self
@@ -84,6 +86,7 @@ class Changeable:
         """
         built = self._changeable("replace_learner")
         (found,) = resolve_learners([(name, learner)], built.target.problem)
+        check_sources([found], built.target.problem, self._classes)
         with listening(self.verbose) as listener:
             self._take(with_replacement(built, self._classes.tolist(), found, self._engine(listener)))
         return self

@@ -38,6 +38,7 @@ from stackml.stack.changeable import Changeable
 from stackml.stack.explaining import explained
 from stackml.stack.file import write_stack
 from stackml.stack.fitted import Member
+from stackml.stack.freezing import check_sources
 from stackml.stack.inputs import EncodedTarget, assemble_target, plain_labels
 from stackml.stack.labels import dtype_name
 from stackml.stack.leaderboard import leaderboard, oof_frame, plain_rows, plan_record, replayed
@@ -150,6 +151,7 @@ class BaseStack(Changeable, TransformerMixin, BaseEstimator):
         )
         encoded = self._encode_target(y, len(frame))
         recipe = self._recipe(encoded.problem)
+        check_sources(recipe.learners, encoded.problem, encoded.classes)
         target = assemble_target(encoded, len(frame), beside["group"], beside["time"], beside["weight"])
         table = Table.learn(frame, overrides)
         with listening(self.verbose) as listener:
@@ -171,7 +173,7 @@ class BaseStack(Changeable, TransformerMixin, BaseEstimator):
         self._index = frame.index
         self._group_labels = plain_labels(beside["group"])
         self._past = self._recipe_kept = None
-        vars(self).pop("fitted_", None)  # its updates end with it
+        self.__dict__.pop("fitted_", None)  # its updates end with it
         self._take(built)
         return self
 

@@ -19,9 +19,20 @@ def pip_requirements(stack: FittedStack) -> list[str]:
     from stackml.oof.plan import LIBRARIES  # it brings all learners with it
 
     packages = {**LIBRARIES, **ESTIMATORS_OF_USERS}
-    kinds = {member.kind for layer in stack.layers for member in layer.members} | {stack.combiner.kind}
+    kinds = _kinds(stack)
     groups = [*((name,) for name in ALWAYS), *sorted({packages[kind] for kind in kinds & packages.keys()})]
     return [f"stackml=={stackml.__version__}", *(line for names in groups if (line := _pinned(names)))]
+
+
+def _kinds(stack: FittedStack) -> set[str]:
+    """Return the kinds of all parts, of stacks within the stack too."""
+    found = {stack.combiner.kind}
+    for member in (member for layer in stack.layers for member in layer.members):
+        found.add("lightgbm" if member.kind == "warm" else member.kind)
+        for model in member.models:
+            inner = getattr(getattr(model, "source", model), "stack", None)
+            found |= _kinds(inner) if inner is not None else set()
+    return found
 
 
 def _pinned(names: tuple[str, ...]) -> str:

@@ -33,7 +33,9 @@ def test_the_examples_of_a_guide_run(page, tmp_path, monkeypatch):
     run_examples(page, tmp_path, monkeypatch)
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/combining.md", *RUNNABLE])
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/combining.md", *RUNNABLE]
+)
 def test_links_lead_somewhere(page):
     text = (PROJECT / page).read_text(encoding="utf-8")
     for link in re.findall(r"\]\(([^)#]+)\)", text):
