@@ -132,6 +132,22 @@ def evaluate(
     )
 
 
+def labelled_rows(
+    stack: Stack, data: str | Path | pd.DataFrame | None, dataset: str | None, target: str | None
+) -> tuple[pd.DataFrame, npt.NDArray[Any]]:
+    """Return the features of labelled rows, and their labels as the stack knows them.
+
+    Raises
+    ------
+    SchemaError, DataError, ParameterError
+        As `evaluate`.
+    """
+    about: Mapping[str, Any] = stack.fitted_.card.get("training", {})
+    frame, _, target, _ = _labelled(data, dataset, target, about)
+    labels = _labels(frame, target, stack, None, about.get("positive"))
+    return frame.drop(columns=target), labels
+
+
 def _stack(model: str | Path | Stack, tracking_uri: str | None, folder: Path | None) -> Stack:
     if isinstance(model, StackClassifier | StackRegressor):
         return model

@@ -121,7 +121,7 @@ def test_an_unrelated_source_does_no_harm(source):
 
 
 def test_on_a_real_table_a_hundred_rows_and_an_old_stack_beat_a_hundred_rows(real_data):
-    frame = load_dataset("gmsc", folder=real_data).frame.sample(9000, random_state=0)
+    frame = load_dataset("gmsc", data_dir=real_data).frame.sample(9000, random_state=0)
     y, X = frame["SeriousDlqin2yrs"].to_numpy(), frame.drop(columns=["SeriousDlqin2yrs"])
     old = small(["lightgbm", "logistic"], X[:4000], y[:4000])
     few, rest = slice(4000, 4150), slice(4150, None)
