@@ -241,3 +241,17 @@ def test_a_change_in_the_simulated_credits_is_seen_and_met():
     stack.update(frame[4000:6000], y[4000:6000], ways=CHEAP)
     assert last(stack)["chosen"] != "frozen"
     assert auc(stack, (frame[6000:], y[6000:])) > frozen + 0.03
+
+
+def test_the_second_year_of_bike_sharing_is_met(real_data):
+    frame = pd.read_parquet(real_data / "bike_sharing.parquet")
+    y = frame["cnt"].to_numpy().astype(float)
+    X = frame[["season", "hr", "workingday", "weathersit", "temp", "hum", "windspeed"]]
+    stack = StackRegressor(["lightgbm", "ridge"], folds=3, n_jobs=1, combiner="mean").fit(X[:3000], y[:3000])
+    frozen = stack.predict(X[10_500:13_500])
+    stack.update(X[9_000:10_500], y[9_000:10_500], ways=CHEAP)
+    errors = [
+        np.sqrt(((said - y[10_500:13_500]) ** 2).mean()) for said in (frozen, stack.predict(X[10_500:13_500]))
+    ]
+    assert last(stack)["chosen"] != "frozen"
+    assert errors[1] < 0.85 * errors[0]
