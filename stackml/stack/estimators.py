@@ -24,8 +24,9 @@ class StackClassifier(ClassifierMixin, BaseStack):
         A preset ("fast", "balanced", "best"), or a list of catalog names, ``("name",
         estimator)`` pairs of any scikit-learn estimator, and learner objects.
     combiner : str or Combiner, default="auto"
-        "mean", "single", "greedy", "simplex", "logistic", "boosted", or "auto", which chooses
-        by nested cross-validation; a single learner can win.
+        "mean", "single", "greedy", "simplex", "forgetful", "logistic", "boosted", or "auto", which
+        chooses by nested cross-validation; a single learner can win. "forgetful" lets older rows count
+        less, by time.
     metric : str, optional
         What "better" means; by default ROC AUC for two classes, log loss for more.
     layers : int, default=1

@@ -160,6 +160,14 @@ def test_few_rows_change_nothing_and_the_record_says_why(before, later):
     stack.add_learner("hbos")  # nothing changed, so learners can still come
 
 
+def test_new_rows_of_one_class_cannot_be_compared_and_change_nothing(before, tmp_path):
+    stack = fitted(before)
+    X, y = made(400, 3)
+    stack.update(X, np.zeros_like(y), ways=CHEAP)
+    assert last(stack)["chosen"] == "frozen"
+    load(stack.save(tmp_path / "a.stack"))
+
+
 def test_a_level_that_moves_is_met_by_a_line():
     rng = np.random.default_rng(0)
     X = pd.DataFrame(rng.normal(size=(900, 3)), columns=list("abc"))
