@@ -318,7 +318,7 @@ def _learn_plain(seen: Table, choice: DenseChoice) -> PlainDense:
 
 def _coarse(schema: Schema) -> list[bool]:
     # The fine part of a split number is what float32 rounds off: noise on a common scale.
-    fine = {f"{column.name} (fine)" for column in schema.read if column.parts == 2}
+    fine = {slot for column in schema.read for slot in column.slots[1 : column.parts]}
     return [slot not in fine for slot in schema.number_slots]
 
 
