@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from stackml.stack.estimators import StackRegressor as StackRegressor
     from stackml.stack.merging import merge as merge
     from stackml.tables.schema import Overrides as Overrides
+    from stackml.tracking.frozen import frozen as frozen
+    from stackml.tracking.frozen import warm_start as warm_start
 
 __version__ = "0.1.0"
 
@@ -35,6 +37,8 @@ _ROOMS = {
     "load": "stackml.assembly.loading",
     "merge": "stackml.stack.merging",
     "Overrides": "stackml.tables.schema",
+    "frozen": "stackml.tracking.frozen",
+    "warm_start": "stackml.tracking.frozen",
 }
 _SUBPACKAGES = (
     "tracking",
@@ -56,8 +60,10 @@ __all__ = [
     "Router",
     "StackClassifier",
     "StackRegressor",
+    "frozen",
     "load",
     "merge",
+    "warm_start",
 ]
 
 

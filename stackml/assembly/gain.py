@@ -111,7 +111,7 @@ def learned_gain(
     Returns
     -------
     FittedGain and float64 ndarray of shape (n_known,), or None
-        NaN for rows never held out, the first in time. None where the gain is the same for all rows.
+        NaN for rows never held out, the first in time; None where the gain is the same for all rows.
 
     Raises
     ------

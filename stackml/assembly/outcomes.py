@@ -55,6 +55,16 @@ class Outcomes:
     outputs: FloatArray
     honest: tuple[str, ...]
 
+    def take(self, rows: npt.NDArray[np.int64]) -> Outcomes:
+        """Return those of some of the rows, counted among these."""
+        return Outcomes(
+            self.rows[rows],
+            self.frame.iloc[rows],
+            self.target.take(rows),
+            self.outputs[:, rows],
+            self.honest,
+        )
+
     @property
     def losses(self) -> FloatArray:
         """Log loss (nats) or squared error of each row by each model, shape (n_models, n_known)."""

@@ -215,6 +215,11 @@ class Router(Reporting):
         common = (parts, first.problem, first.classes, first.label_dtype)
         better = _is_better(outcomes, metric)
         learned = learned_gain(outcomes, parts, recipe, tuple(overrides.roles)) if better else None
+        if learned is not None and not np.isfinite(learned[1]).all():  # the first rows in time
+            known = np.flatnonzero(np.isfinite(learned[1]))
+            outcomes, learned = outcomes.take(known), (learned[0], learned[1][known])
+            better = _is_better(outcomes, metric)
+            learned = learned if better else None
         if learned is None:
             never = float("-inf") if better and share == 1 else float("inf")
             fitted = FittedRouter(*common, gain=None, threshold=never)
@@ -280,9 +285,8 @@ def _measured(
     seed: int,
 ) -> FittedRouter:
     """Return the router with its threshold and a card that says what it is worth."""
-    known = np.flatnonzero(np.isfinite(worth))
-    worth, target = worth[known], outcomes.target.take(known)
-    weak, strong = outcomes.outputs[:, known]
+    target = outcomes.target
+    weak, strong = outcomes.outputs
 
     def routed(threshold: float) -> FloatArray:
         return np.where((worth > threshold)[:, None], strong, weak)
@@ -300,7 +304,7 @@ def _measured(
         wanted = curve.least_for(quality) if quality is not None else share
         wanted = 1.0 if wanted is None or np.isnan(wanted) else wanted
         # Models of folds differ in level: the share is counted among what the model that predicts says.
-        says = fitted.gains(outcomes.frame.iloc[known], weak)
+        says = fitted.gains(outcomes.frame, weak)
         threshold = threshold_for(says, wanted, target.weight, or_more=quality is not None)
         wanted = share_above(says, threshold, target.weight)
         chosen = drawn([threshold_for(worth, wanted, target.weight)])
@@ -326,8 +330,8 @@ def _measured(
         "cpt50": curve.least_for(0.5) if learned else None,
         "cpt80": curve.least_for(0.8) if learned else None,
         "us_per_row": {**us, "routed": us["weak"] + us["router"] + chosen.at[0] * us["strong"]},
-        "came_true": float(np.average(gains[known], weights=target.weight)) / expected if expected else None,
-        "rows": len(known),
+        "came_true": float(np.average(gains, weights=target.weight)) / expected if expected else None,
+        "rows": target.n_rows,
         "honest": {part.name: how for part, how in zip(fitted.parts, outcomes.honest, strict=True)},
     }
     rows = curve_rows(curve, metric, strong_share=curve.at, us_per_row=us_at)

@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 import stackml
-from stackml.cli import compare, data, doctor, evaluate, explain, init, learners, promote, score, train, ui
+from stackml.cli import (
+    compare,
+    data,
+    doctor,
+    evaluate,
+    explain,
+    init,
+    learners,
+    promote,
+    score,
+    train,
+    ui,
+    update,
+)
 from stackml.cli.errors import OneLineErrors, quiet_warnings
 from stackml.cli.examples import lines
 
@@ -57,6 +70,7 @@ for _name, _run, _examples, _short in (
     ("evaluate", evaluate.evaluate, evaluate.EXAMPLES, "Measure a stack on rows with known answers."),
     ("explain", explain.explain, explain.EXAMPLES, "Say why rows are predicted as they are."),
     ("compare", compare.compare, compare.EXAMPLES, "Put runs or models side by side."),
+    ("update", update.update, update.EXAMPLES, "Let a stack take up new rows."),
     ("promote", promote.promote, promote.EXAMPLES, "Make a registered version the champion."),
     ("learners", learners.learners, learners.EXAMPLES, "List the learners and presets."),
     ("init", init.init, init.EXAMPLES, "Write the ready pipelines into a project."),

@@ -20,6 +20,7 @@ from stackml.combiners.fixed import (
     MedianCombiner,
     VoteCombiner,
 )
+from stackml.combiners.forgetful import FittedForgetful, ForgetfulCombiner
 from stackml.combiners.gated import FittedGated, GatedCombiner
 from stackml.combiners.greedy import FittedGreedy, GreedyCombiner
 from stackml.combiners.logistic import FittedLogistic, LogisticCombiner
@@ -73,6 +74,7 @@ COMBINERS: tuple[CombinerEntry, ...] = (
     CombinerEntry("rank_mean", RankMeanCombiner, FittedRankMean, "the mean of ranks among predictions"),
     CombinerEntry("simplex", SimplexCombiner, FittedSimplex, "convex weights of least loss"),
     CombinerEntry("greedy", GreedyCombiner, FittedGreedy, "greedy selection with replacement, bagged"),
+    CombinerEntry("forgetful", ForgetfulCombiner, FittedForgetful, "convex weights; older rows count less"),
     CombinerEntry("logistic", LogisticCombiner, FittedLogistic, "penalised regression on logits or values"),
     CombinerEntry(
         "boosted", BoostedCombiner, FittedBoosted, "a small boosted model that mends convex weights"

@@ -64,8 +64,10 @@ class FittedSimplex(FittedWeights):
     kind: ClassVar[str] = "simplex"
 
 
-def log_loss(happened: FloatArray, weight: FloatArray, pull: float) -> Objective:
-    """Return the mean log loss of a mixture, with its pull towards equal weights.
+def log_loss(
+    happened: FloatArray, weight: FloatArray, pull: float, towards: FloatArray | None = None
+) -> Objective:
+    """Return the mean log loss of a mixture, with its pull towards some weights.
 
     Parameters
     ----------
@@ -74,9 +76,12 @@ def log_loss(happened: FloatArray, weight: FloatArray, pull: float) -> Objective
     weight : float64 ndarray of shape (n_rows,)
     pull : float
         In rows.
+    towards : float64 ndarray of shape (n_learners,), optional
+        Equal weights by default.
     """
     total = float(weight.sum())
-    even, strength = 1.0 / happened.shape[1], pull / total
+    even: FloatArray | float = 1.0 / happened.shape[1] if towards is None else towards
+    strength = pull / total
 
     def objective(w: FloatArray, with_slopes: bool) -> tuple[float, FloatArray, FloatArray]:
         mixed = happened @ w
@@ -91,14 +96,17 @@ def log_loss(happened: FloatArray, weight: FloatArray, pull: float) -> Objective
     return objective
 
 
-def squared_error(values: FloatArray, y: FloatArray, weight: FloatArray, pull: float) -> Objective:
+def squared_error(
+    values: FloatArray, y: FloatArray, weight: FloatArray, pull: float, towards: FloatArray | None = None
+) -> Objective:
     """Return the mean squared error in units of the best learner's, with its pull; as `log_loss`."""
     total = float(weight.sum())
     residual = values - y[:, None]
     # On the simplex the blend's residual is the blend of residuals.
     gram = residual.T @ (residual * (weight / total)[:, None])
     scale = 2.0 * max(float(np.diag(gram).min()), 1e-12 * float(np.diag(gram).max()), 1e-300)
-    even, strength = 1.0 / values.shape[1], pull / total
+    even: FloatArray | float = 1.0 / values.shape[1] if towards is None else towards
+    strength = pull / total
     hessian = 2.0 * gram / scale + strength * np.eye(values.shape[1])
 
     def objective(w: FloatArray, with_slopes: bool) -> tuple[float, FloatArray, FloatArray]:

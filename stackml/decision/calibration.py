@@ -148,7 +148,8 @@ def choose_calibrator(
 
 def _tried(method: str | Calibrator, problem: Problem) -> list[Calibrator]:
     if method == "auto":
-        return [entry.build() for entry in CALIBRATORS if entry.name != "none"]
+        made = (entry.build() for entry in CALIBRATORS if entry.name != "none")
+        return [calibrator for calibrator in made if problem.kind in calibrator.problems]
     calibrator = make_calibrator(method)
     if problem.kind not in calibrator.problems and not problem.is_regression:
         raise ParameterError(

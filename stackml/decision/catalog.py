@@ -10,6 +10,7 @@ from stackml.decision.base import Calibrator, FittedCalibrator
 from stackml.decision.beta import BetaCalibrator, FittedBeta
 from stackml.decision.identity import FittedIdentity, IdentityCalibrator
 from stackml.decision.isotonic import FittedIsotonic, IsotonicCalibrator
+from stackml.decision.line import FittedLine, LineCalibrator
 from stackml.decision.temperature import FittedTemperature, TemperatureCalibrator
 from stackml.foundation.errors import ParameterError, StorageError, near_miss
 
@@ -28,6 +29,7 @@ CALIBRATORS: tuple[CalibratorEntry, ...] = (
     CalibratorEntry("temperature", TemperatureCalibrator, FittedTemperature),
     CalibratorEntry("beta", BetaCalibrator, FittedBeta),
     CalibratorEntry("isotonic", IsotonicCalibrator, FittedIsotonic),
+    CalibratorEntry("line", LineCalibrator, FittedLine),
 )
 
 

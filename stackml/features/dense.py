@@ -37,7 +37,8 @@ from stackml.tables.target import Target
 
 Rows = npt.NDArray[np.int64]
 
-_BLOCK = 65_536
+_BLOCK = 8192
+_KEPT = 64 << 20  # bytes of a matrix that is made once for all folds; of a larger one a fold's rows are
 
 
 @dataclass(frozen=True)
@@ -98,22 +99,32 @@ class PlainDense:
     frequency_scaler: Scaler
     wide: WideBlock = NOTHING_WIDE
 
-    def transform(self, table: Table) -> Floats32:
-        """Return float32 of shape (n_rows, n_plain)."""
+    def transform(self, table: Table, rows: Rows | None = None, room: int = 0) -> Floats32:
+        """Return the rows of a table, all or some, as float32 of shape (n_rows, n_plain + room).
+
+        The last `room` columns are left for the caller to fill.
+        """
         check_levels((*self.one_hot, *self.frequencies.levels), table.schema)
         check_columns(self.slots, table.numbers.shape[1])
         check_columns(self.gaps, len(self.slots))
-        self.wide.check(table.numbers.shape[1])
         check_columns(self.ordered, table.codes.shape[1])
-        first = self._rows(table.numbers[:_BLOCK], table.codes[:_BLOCK])
-        if table.n_rows <= _BLOCK:
+        self.wide.check(table.numbers.shape[1])
+        n_rows = table.n_rows if rows is None else len(rows)
+
+        def block(begin: int) -> Floats32:
+            span = slice(begin, begin + _BLOCK)
+            at = span if rows is None else rows[span]
+            return self._rows(table.numbers[at], table.codes[at])
+
+        first = block(0)
+        width = first.shape[1]
+        if n_rows <= _BLOCK and not room:
             return first
         # Block by block: the parts of all rows at once would take the matrix's memory a second time.
-        matrix = np.empty((table.n_rows, first.shape[1]), np.float32)
-        matrix[:_BLOCK] = first
-        for begin in range(_BLOCK, table.n_rows, _BLOCK):
-            rows = slice(begin, begin + _BLOCK)
-            matrix[rows] = self._rows(table.numbers[rows], table.codes[rows])
+        matrix = np.empty((n_rows, width + room), np.float32)
+        matrix[:_BLOCK, :width] = first
+        for begin in range(_BLOCK, n_rows, _BLOCK):
+            matrix[begin : begin + _BLOCK, :width] = block(begin)
         return matrix
 
     def _rows(self, all_numbers: Floats32, codes: Codes) -> Floats32:
@@ -193,14 +204,15 @@ class DenseView:
         """
         check_levels(self.encoder.levels, views.table.schema)
         plain = views.once(self.plain.digest, self.plain.transform)
-        return self._joined(plain, views.table.codes) if self.encoder.columns else plain
+        if not self.encoder.columns:
+            return plain
+        encoded = self.encoder.encode(views.table.codes)
+        return np.concatenate([plain, _in_unit(encoded, self.unit)], axis=1)
 
     def matrix_of(self, prepared: PreparedDense, rows: Rows) -> Floats32:
         """Return the matrix of rows prepared before, as rows to be scored."""
-        return self._joined(prepared.matrix[rows], prepared.table.codes[rows])
-
-    def _joined(self, plain: Floats32, codes: Codes) -> Floats32:
-        return _with_codes(plain, self.encoder.encode(codes), self.unit)
+        encoded = self.encoder.encode(prepared.table.codes[rows])
+        return _filled(prepared.of(rows, encoded.shape[1]), encoded, self.unit)
 
     def to_state(self) -> State:
         """Return all parts as plain data."""
@@ -224,13 +236,24 @@ class PreparedDense:
     ----------
     table : Table
     plain : PlainDense
-    matrix : float32 ndarray of shape (n_rows, n_plain)
-        Every row through `plain`.
+    matrix : float32 ndarray of shape (n_rows, n_plain), optional
+        Every row through `plain`, where that takes little memory; else rows go through it as they
+        are asked for, once a fold.
     """
 
     table: Table
     plain: PlainDense
-    matrix: Floats32
+    matrix: Floats32 | None
+
+    def of(self, rows: Rows, room: int = 0) -> Floats32:
+        """Return some rows through `plain`, as `PlainDense.transform` does."""
+        if self.matrix is None:
+            return self.plain.transform(self.table, rows, room)
+        if not room:
+            return self.matrix[rows]
+        found = np.empty((len(rows), self.matrix.shape[1] + room), np.float32)
+        found[:, : self.matrix.shape[1]] = self.matrix[rows]
+        return found
 
     def fit(self, target: Target, rows: Rows, seed: int) -> tuple[DenseView, Floats32]:
         """Add target codes learned from `rows`.
@@ -246,7 +269,8 @@ class PreparedDense:
         encoder, encoded = fit_target_encoder(self.table.codes, columns, n_levels, target, rows, seed)
         deviation = encoded.std(axis=0, dtype=np.float64)
         unit = np.where(deviation > 1e-6, deviation, 1.0).astype(np.float32)
-        return DenseView(self.plain, encoder, unit), _with_codes(self.matrix[rows], encoded, unit)
+        matrix = self.of(rows, encoded.shape[1])
+        return DenseView(self.plain, encoder, unit), _filled(matrix, encoded, unit)
 
     def fit_plain(self) -> DenseView:
         """Return the view without target codes, for learners that look at no target."""
@@ -254,7 +278,7 @@ class PreparedDense:
 
 
 def prepare_dense(table: Table, rows: Rows | None, choice: DenseChoice) -> PreparedDense:
-    """Learn scales, gaps and frequencies without the target, and put every row through them.
+    """Learn scales, gaps and frequencies without the target, and put rows through them.
 
     Parameters
     ----------
@@ -264,7 +288,9 @@ def prepare_dense(table: Table, rows: Rows | None, choice: DenseChoice) -> Prepa
     choice : DenseChoice
     """
     plain = _learn_plain(table if rows is None else table.take(rows), choice)
-    return PreparedDense(table, plain, plain.transform(table))
+    width = plain.transform(table, np.arange(1)).shape[1]
+    is_small = 4 * width * table.n_rows <= _KEPT
+    return PreparedDense(table, plain, plain.transform(table) if is_small else None)
 
 
 def _learn_plain(seen: Table, choice: DenseChoice) -> PlainDense:
@@ -292,11 +318,16 @@ def _learn_plain(seen: Table, choice: DenseChoice) -> PlainDense:
 
 def _coarse(schema: Schema) -> list[bool]:
     # The fine part of a split number is what float32 rounds off: noise on a common scale.
-    fine = {f"{column.name} (fine)" for column in schema.read if column.parts == 2}
+    fine = {slot for column in schema.read for slot in column.slots[1 : column.parts]}
     return [slot not in fine for slot in schema.number_slots]
 
 
-def _with_codes(plain: Floats32, encoded: Floats32, unit: Floats32) -> Floats32:
-    if not encoded.shape[1]:
-        return plain
-    return np.concatenate([plain, np.clip(encoded / unit, -CLIP, CLIP)], axis=1)
+def _filled(matrix: Floats32, encoded: Floats32, unit: Floats32) -> Floats32:
+    """Return the matrix with target codes, in their unit, in the last of its columns."""
+    if encoded.shape[1]:
+        matrix[:, -encoded.shape[1] :] = _in_unit(encoded, unit)
+    return matrix
+
+
+def _in_unit(encoded: Floats32, unit: Floats32) -> Floats32:
+    return np.clip(encoded / unit, -CLIP, CLIP)

@@ -65,6 +65,7 @@ class Learner(ABC):
     supports_weight: ClassVar[bool] = True
     stops_early: ClassVar[bool] = False
     predicts_out_of_bag: ClassVar[bool] = False
+    learns: ClassVar[bool] = True  # else every fit gives one and the same model
 
     @abstractmethod
     def prepare(self, table: Table, rows: Rows | None = None) -> Any:

@@ -22,6 +22,7 @@ from stackml.tables.table import Table
 from stackml.tables.target import Problem
 
 _UNSEEN_WORD = "(unseen)"
+EXACT_PARTS = 3  # float32 parts of a float64: thresholds of trees can be values of the table itself
 
 
 @final
@@ -32,7 +33,8 @@ class FittedForeign(FittedLearner):
     Attributes
     ----------
     schema : Schema
-        Of the columns it was fitted on: numbers in two float32 parts, and categories.
+        Of the columns it was fitted on: numbers in as many float32 parts as keep every bit, and
+        categories.
     estimator : estimator
         Fitted; it is only asked.
     problem : Problem
@@ -134,9 +136,9 @@ class FittedForeign(FittedLearner):
             refuse("a foreign estimator", f"is of the unknown problem {kind!r:.40}")
         numbers = [column for column in schema.read if column.kind == "number"]
         if len(numbers) + len(schema.categories) != len(schema.read) or any(
-            c.parts != 2 or c.offset for c in numbers
+            c.parts != EXACT_PARTS or c.offset for c in numbers
         ):
-            refuse("a foreign estimator", "reads a column that is neither category nor number in two parts")
+            refuse("a foreign estimator", "reads a column that is neither category nor number in full")
         codes = positions(state["codes"], "a foreign estimator: codes")
         if any(code >= n_classes for code in codes):
             refuse("a foreign estimator", "speaks of a class the problem does not have")
@@ -155,9 +157,9 @@ class FittedForeign(FittedLearner):
 
 
 def joined_parts(table: Table) -> npt.NDArray[np.float64]:
-    """Return numbers whose two float32 parts lie side by side, float64 of shape (n_rows, n_numbers)."""
-    parts = table.numbers.astype(np.float64)
-    return np.asarray(parts[:, ::2] + parts[:, 1::2])
+    """Return numbers whose float32 parts lie side by side, float64 of shape (n_rows, n_numbers)."""
+    parts = table.numbers.astype(np.float64).reshape(table.n_rows, -1, EXACT_PARTS)
+    return np.asarray(parts.sum(axis=2))
 
 
 def _labels(codes: npt.NDArray[np.int32], vocabulary: tuple[str, ...]) -> npt.NDArray[np.object_]:

@@ -176,7 +176,7 @@ class Engine:
         task = started.task
         if started.is_probe:
             return probe_task(task, shared.get(task), job)
-        if self.cache is None:
+        if self.cache is None or not task.learner.learns:
             return fit_task(task, shared.get(task), job, started.seconds)
         key = task.digest(job_digest)
         found = self.cache.get(key, started.seconds)
@@ -242,7 +242,7 @@ def _gathered(candidate: Candidate, job: Job) -> LearnerRun:
         candidate.name,
         learner,
         kind,
-        models=tuple(o.model for o in outcomes),
+        models=tuple(o.model for o in (outcomes if learner.learns else outcomes[:1])),
         oof=oof,
         seconds=tuple(o.seconds for o in outcomes),
         fold_rounds=tuple(o.model.rounds for o in outcomes),

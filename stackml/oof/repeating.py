@@ -34,7 +34,8 @@ def most_repeats(n_folds: int) -> int:
 def worth_repeating(result: OofResult, target: Target, seed: int) -> tuple[str, ...]:
     """Return the learners with a share in a convex ensemble, the largest share first.
 
-    Learners with out-of-bag predictions are left out: more trees are what they would ask for.
+    Learners with out-of-bag predictions are left out: more trees are what they would ask for. So are
+    those that do not learn.
     """
     meta, rows = result.meta_features(), result.rows
     meta, known = meta.take(rows), target.take(rows)
@@ -44,7 +45,7 @@ def worth_repeating(result: OofResult, target: Target, seed: int) -> tuple[str, 
         shares = SimplexCombiner(prune=0.0).fit(meta.take(drawn), known, Context(seed)).weights()
     except StackmlError:
         return ()
-    bagged = {run.name for run in result.fitted if run.out_of_bag}
+    bagged = {run.name for run in result.fitted if run.out_of_bag or not run.learner.learns}
     found = [name for name, share in shares.items() if share >= LEAST_SHARE and name not in bagged]
     return tuple(sorted(found, key=lambda name: -shares[name]))
 

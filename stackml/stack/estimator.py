@@ -1,4 +1,4 @@
-"""What `StackClassifier` and `StackRegressor` share: parameters, fit, change and save."""
+"""What `StackClassifier` and `StackRegressor` share: parameters, fit, explain and save."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from stackml.combiners.catalog import make_combiner
 from stackml.explain.explanation import Explanation
-from stackml.foundation.errors import DataError, ParameterError
+from stackml.foundation.errors import DataError
 from stackml.foundation.progress import Listener
 from stackml.foundation.progress_bar import listening
 from stackml.learners.catalog import resolve_learners
 from stackml.metrics.catalog import default_metric, get_metric
 from stackml.oof.budget import Clock
 from stackml.oof.engine import Engine
-from stackml.stack.adopting import adopted
 from stackml.stack.arguments import (
     checked_jobs,
     checked_limit,
@@ -35,13 +34,12 @@ from stackml.stack.arguments import (
     refits,
 )
 from stackml.stack.building import Built, build
-from stackml.stack.changing import with_learner, without_learner
-from stackml.stack.compacting import compact
-from stackml.stack.distilling import DEFAULT_STUDENT, NAME, distil, lesson_of
+from stackml.stack.changeable import Changeable
 from stackml.stack.explaining import explained
 from stackml.stack.file import write_stack
-from stackml.stack.fitted import FittedStack, Member
-from stackml.stack.inputs import EncodedTarget, assemble_target
+from stackml.stack.fitted import Member
+from stackml.stack.freezing import check_sources
+from stackml.stack.inputs import EncodedTarget, assemble_target, plain_labels
 from stackml.stack.labels import dtype_name
 from stackml.stack.leaderboard import leaderboard, oof_frame, plain_rows, plan_record, replayed
 from stackml.stack.recipe import Recipe, checked_folds
@@ -52,13 +50,8 @@ from stackml.tables.table import Table
 from stackml.tables.target import Problem
 
 
-class BaseStack(Weighing, TransformerMixin, BaseEstimator):
+class BaseStack(Changeable, Weighing, TransformerMixin, BaseEstimator):
     """What both estimators share; the public classes say what is predicted."""
-
-    fitted_: FittedStack
-    _built: Built | None
-    _table_digest = ""  # of the rows let go of
-    _classes: npt.NDArray[Any]
 
     def __init__(  # noqa: PLR0913  # scikit-learn: every parameter is an argument of its own
         self,
@@ -159,6 +152,7 @@ class BaseStack(Weighing, TransformerMixin, BaseEstimator):
         )
         encoded = self._encode_target(y, len(frame))
         recipe = self._recipe(encoded.problem)
+        check_sources(recipe.learners, encoded.problem, encoded.classes)
         target = assemble_target(encoded, len(frame), beside["group"], beside["time"], beside["weight"])
         table = Table.learn(frame, overrides)
         with listening(self.verbose) as listener:
@@ -178,6 +172,9 @@ class BaseStack(Weighing, TransformerMixin, BaseEstimator):
             del self.feature_names_in_
         self._classes = encoded.classes
         self._index = frame.index
+        self._group_labels = plain_labels(beside["group"])
+        self._past = self._recipe_kept = None
+        self.__dict__.pop("fitted_", None)  # its updates end with it
         self._take(built)
         return self
 
@@ -269,112 +266,6 @@ class BaseStack(Weighing, TransformerMixin, BaseEstimator):
             n_jobs=checked_jobs(self.n_jobs),
         )
 
-    def add_learner(self, learner: Any, name: str | None = None) -> Self:
-        """Fit one more learner; no other is fitted again, the combiner is chosen anew.
-
-        Parameters
-        ----------
-        learner : str, (name, estimator) pair, or Learner
-        name : str, optional
-            Name in the stack; the catalog name by default.
-
-        Raises
-        ------
-        ParameterError
-            If the name is taken, or the stack was loaded from a file and has no training rows.
-        """
-        built = self._changeable("add_learner")
-        spec = (name, learner) if name is not None else learner
-        (found,) = resolve_learners([spec], built.target.problem)
-        with listening(self.verbose) as listener:
-            self._take(with_learner(built, self._classes.tolist(), found, self._engine(listener)))
-        return self
-
-    def drop_learner(self, name: str) -> Self:
-        """Remove a learner; nothing is fitted again but the combiner.
-
-        Raises
-        ------
-        ParameterError
-            If there is no such learner, it is the last one, or the stack was loaded from a file.
-        """
-        built = self._changeable("drop_learner")
-        with listening(self.verbose) as listener:
-            self._take(without_learner(built, self._classes.tolist(), name, self._engine(listener)))
-        return self
-
-    def compact(self, *, smallest: bool = True, refit: bool = True) -> Self:
-        """Keep the smallest stack that is as good, fit it once on all rows, let go of the rows.
-
-        As good: its nested score is within one standard error of the whole stack's. What was
-        done is in ``fitted_.card["compact"]``: score, models, microseconds a row and megabytes
-        before and after. A stack that was loaded has no rows: it only lets go of learners that
-        its combiner ignores, and predicts as before.
-
-        Parameters
-        ----------
-        smallest : bool
-            False keeps every learner the combiner uses.
-        refit : bool
-            Fit what remains once on all rows, for the rounds its folds needed: one model a
-            learner in place of one a fold. The scores stay those of the fold models. With both
-            False predictions do not change by a bit.
-
-        Returns
-        -------
-        self
-            `transform`, ``leaderboard_``, ``plan_`` and ``oof_`` are of the learners that are left;
-            with both False the last three stay as they were.
-        """
-        check_is_fitted(self, "fitted_")
-        if self._built is None:
-            self.fitted_ = self.fitted_.compacted()
-            return self
-        self._table_digest = self._built.sources.table.digest
-        if not (smallest or refit):
-            self.fitted_, self._built = self.fitted_.compacted(), None
-            return self
-        with listening(self.verbose) as listener:
-            engine = self._engine(listener)
-            built, record = compact(
-                self._built, self._classes.tolist(), engine, smallest=smallest, refit=refit
-            )
-        self._take(built)
-        self.fitted_ = self.fitted_.with_card({**self.fitted_.card, "compact": record})
-        self._built = None
-        return self
-
-    def distill(self, X: Any, *, learner: Any = DEFAULT_STUDENT, invented: float | None = None) -> Self:
-        """Return a new stack of one learner, fitted to this one's predictions of `X`.
-
-        No labels are needed. The table of the fit, whole and in its order, is taught by its
-        out-of-fold predictions: those of models that saw a row are too sharp. How far the two
-        agree and how fast each is stands in ``fitted_.card["distilled"]``.
-
-        Parameters
-        ----------
-        X : table or array-like of shape (n_rows, n_columns)
-        learner : str or Learner, default="lightgbm" in large steps
-        invented : float, optional
-            Rows to invent for each real one, by mixing columns of two; the stack is asked about
-            them too. By default 4, up to 60,000 rows in all, and 0 for three or more classes.
-
-        Raises
-        ------
-        ParameterError, FitError, DataError
-            If the learner cannot be taught, or by these rows.
-        """
-        table = self._table(X)
-        ((_, found),) = resolve_learners([learner], self.fitted_.problem)
-        rows = self._table_digest if self._built is None else self._built.sources.table.digest
-        honest = self.oof_ if rows == table.digest else None
-        lesson = lesson_of(self.fitted_, table, honest, self._built, invented, checked_jobs(self.n_jobs))
-        with listening(self.verbose) as listener:
-            engine, seed = self._engine(listener), checked_seed(self.random_state)
-            student = distil(self.fitted_, lesson, found, engine, seed)
-        made = type(self)([(NAME, found)], "single", calibration="none", n_jobs=self.n_jobs)
-        return adopted(made, student)
-
     def save(self, path: str | Path) -> Path:
         """Write the stack to one file, without pickle and without the training rows.
 
@@ -427,16 +318,9 @@ class BaseStack(Weighing, TransformerMixin, BaseEstimator):
         card["combiners"] = built.combined.combiner_card()
         card["calibration"] = built.combined.calibration.to_state()
         card["metric"] = built.recipe.metric
+        if hasattr(self, "fitted_") and "updates" in self.fitted_.card:
+            card["updates"] = self.fitted_.card["updates"]
         self.fitted_ = replace(built.stack, card=card, label_dtype=dtype_name(self._classes))
-
-    def _changeable(self, what: str) -> Built:
-        check_is_fitted(self, "fitted_")
-        if self._built is None:
-            raise ParameterError(
-                f"{what} needs the rows the stack was fitted on, and a stack that was loaded or compacted "
-                "does not keep them; fit it again in this process"
-            )
-        return self._built
 
     def _table(self, X: Any) -> Table:
         check_is_fitted(self, "fitted_")

@@ -24,9 +24,9 @@ class StackClassifier(ClassifierMixin, BaseStack):
         A preset ("fast", "balanced", "best"), or a list of catalog names, ``("name",
         estimator)`` pairs of any scikit-learn estimator, and learner objects.
     combiner : str or Combiner, default="auto"
-        "mean", "median", "geometric", "vote", "rank_mean", "single", "greedy", "simplex",
-        "logistic", "boosted", "gated" (weights that depend on the row), or "auto", which chooses
-        by nested cross-validation; a single learner can win.
+        "mean", "median", "geometric", "vote", "rank_mean", "single", "greedy", "simplex", "forgetful"
+        (older rows count less, by time), "logistic", "boosted", "gated" (weights that depend on the row),
+        or "auto", which chooses by nested cross-validation; a single learner can win.
     metric : str, optional
         What "better" means; by default ROC AUC for two classes, log loss for more.
     layers : int or "auto", default=1

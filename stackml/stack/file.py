@@ -13,12 +13,14 @@ import numpy as np
 from stackml.combiners.catalog import restore_combiner
 from stackml.decision.catalog import restore_calibrator
 from stackml.foundation.errors import MissingExtraError, StorageError
-from stackml.learners.base import OutputKind
+from stackml.learners.base import FittedLearner, OutputKind
 from stackml.learners.catalog import restore_learner
 from stackml.stack.bagging import Mean
 from stackml.stack.fitted import FittedStack, Layer, Member
+from stackml.stack.frozen import FittedFrozen
 from stackml.stack.labels import labels_from_state, labels_to_state
 from stackml.stack.proving import prove
+from stackml.stack.warm import FittedWarm
 from stackml.storage.archive import read_archive, write_archive
 from stackml.storage.fields import one_of, refuse
 from stackml.storage.manifest import Manifest
@@ -31,6 +33,7 @@ from stackml.tables.target import Problem, ProblemKind
 Built = TypeVar("Built")
 
 KIND = "stack"
+DEEPEST = 4  # stacks within a stack
 ESTIMATORS = ("StackClassifier", "StackRegressor")
 PACKAGES = ("stackml", "numpy", "scikit-learn", "lightgbm", "xgboost-cpu", "xgboost", "catboost")
 
@@ -137,8 +140,17 @@ def to_state(stack: FittedStack) -> State:
     }
 
 
-def from_state(state: Mapping[str, Any], *, trusted: Sequence[str] = ()) -> FittedStack:
-    """Rebuild a stack from plain data."""
+def from_state(state: Mapping[str, Any], *, trusted: Sequence[str] = (), depth: int = 0) -> FittedStack:
+    """Rebuild a stack from plain data.
+
+    Parameters
+    ----------
+    state : mapping
+    trusted : sequence of str
+        As in `read_stack`; it holds for stacks within too.
+    depth : int
+        How many stacks this one stands within.
+    """
     classes, dtype = labels_from_state(state["classes"])
     if not state["layers"] or not all(state["layers"]):
         raise StorageError("the file holds a layer without learners, or none; it is damaged")
@@ -148,7 +160,8 @@ def from_state(state: Mapping[str, Any], *, trusted: Sequence[str] = ()) -> Fitt
         problem=problem_from_state(state["problem"], len(classes)),
         classes=classes,
         layers=tuple(
-            Layer(tuple(_member_from_state(member, trusted) for member in layer)) for layer in state["layers"]
+            Layer(tuple(_member_from_state(member, trusted, depth) for member in layer))
+            for layer in state["layers"]
         ),
         combiner=restore_combiner(state["combiner"]["kind"], state["combiner"]["state"]),
         calibrator=restore_calibrator(state["calibrator"]["kind"], state["calibrator"]["state"]),
@@ -188,6 +201,8 @@ def card_from_state(card: Any) -> dict[str, Any]:
     """Return a stored card, proven to be one."""
     if not isinstance(card, dict) or not isinstance(card.get("plan", {}), dict):
         refuse("the card", "is not one")
+    if not isinstance(card.get("updates", []), list) or not isinstance(card.get("metric", ""), str):
+        refuse("the card", "holds updates or a metric that are none")
     board = card.get("leaderboard", [])
     scalar = str | bool | int | float | None
     rows = board if isinstance(board, list) else [None]
@@ -226,17 +241,35 @@ def _member_to_state(member: Member) -> State:
     }
 
 
-def _member_from_state(state: Mapping[str, Any], trusted: Sequence[str]) -> Member:
+def _member_from_state(state: Mapping[str, Any], trusted: Sequence[str], depth: int) -> Member:
     name, width = state["name"], state["width"]
     if not isinstance(name, str) or not isinstance(state["output_kind"], str):
         refuse("a learner", f"has the name {name!r:.40} or an output kind that is no text")
     if type(width) is not int or width < 1:
         refuse(f"learner '{name}'", f"is said to give {width!r:.40} columns")
-    models = tuple(restore_learner(state["kind"], model, trusted=tuple(trusted)) for model in state["models"])
+    models = tuple(_model_from_state(state["kind"], model, trusted, depth) for model in state["models"])
     if not models:
         raise StorageError(f"learner '{name}' has no models in the file")
     mean = one_of(state["mean"], get_args(Mean), f"learner '{name}': mean")
     return Member(name, cast(OutputKind, state["output_kind"]), width, models, mean)
+
+
+def _model_from_state(
+    kind: str, state: Mapping[str, Any], trusted: Sequence[str], depth: int
+) -> FittedLearner:
+    if kind == FittedFrozen.kind:
+        return _frozen_from_state(state, trusted, depth)
+    if kind == FittedWarm.kind:
+        return FittedWarm.restored(state, _frozen_from_state(state["source"], trusted, depth))
+    return restore_learner(kind, state, trusted=tuple(trusted))
+
+
+def _frozen_from_state(state: Mapping[str, Any], trusted: Sequence[str], depth: int) -> FittedFrozen:
+    if depth >= DEEPEST:
+        refuse("a frozen stack", f"stands within {depth} others, more than any stack does")
+    stack = from_state(state["stack"], trusted=trusted, depth=depth + 1)
+    prove(stack)
+    return FittedFrozen.restored(state, stack, to_state)
 
 
 def library_versions() -> dict[str, str]:

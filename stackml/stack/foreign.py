@@ -13,7 +13,7 @@ from stackml.combiners.single import FittedSingle
 from stackml.decision.identity import FittedIdentity
 from stackml.explain.typical import typical_row
 from stackml.foundation.errors import DataError, ParameterError
-from stackml.learners.foreign import FittedForeign, joined_parts
+from stackml.learners.foreign import EXACT_PARTS, FittedForeign, joined_parts
 from stackml.learners.sklearn import allows_nan, class_shares
 from stackml.metrics.catalog import default_metric
 from stackml.stack.fitted import FittedStack, Layer, Member
@@ -159,7 +159,7 @@ def _column(series: pd.Series, name: str) -> Column:
             "make numbers or categories of it before the estimator"
         )
     if kind == "number":
-        return Column(name, "number", parts=2)
+        return Column(name, "number", parts=EXACT_PARTS)
     codes, words = factorized(series)
     return Column(
         name, "category", vocabulary=tuple(sorted({words[code] for code in set(codes) if code >= 0}))
@@ -175,7 +175,7 @@ def _numbers_only(estimator: Any) -> Schema:
                 f"{type(estimator).__name__} does not say what columns it reads; give some of them as rows="
             )
         names = [f"x{i}" for i in range(int(n_columns))]
-    return Schema(tuple(Column(str(name), "number", parts=2) for name in names))
+    return Schema(tuple(Column(str(name), "number", parts=EXACT_PARTS) for name in names))
 
 
 def _labels(estimator: Any, classes: Sequence[Any] | None) -> npt.NDArray[Any]:

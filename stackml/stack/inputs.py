@@ -209,3 +209,8 @@ def _stamps(array: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     except (ValueError, TypeError) as error:
         raise DataError(f"time holds values that are neither numbers nor dates ({error})") from None
     return stamps.astype(np.int64).astype(np.float64) / 1e6 / 86400.0  # days, as embargo counts them
+
+
+def plain_labels(groups: Any) -> npt.NDArray[Any] | None:
+    """Return groups as they were given, object ndarray of shape (n_rows,), or None."""
+    return None if groups is None else np.asarray(pd.Series(as_column(groups, "groups")).astype(object))

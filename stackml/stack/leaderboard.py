@@ -131,7 +131,7 @@ def plan_record(built: Built) -> dict[str, Any]:
             if not run.fitted:
                 fits.append({**shown, "fold": None, "rounds": None, "seconds": None, "message": run.message})
                 continue
-            changed = _changes(asked[run.name], run)
+            changed = _changes(asked.get(run.name, run.learner), run)
             if changed:
                 paced.append({"layer": number, "learner": run.name, "parameters": changed})
             first = OUT_OF_BAG if run.out_of_bag else 0
@@ -162,6 +162,8 @@ def plan_record(built: Built) -> dict[str, Any]:
 def _changes(asked: Learner, run: LearnerRun) -> dict[str, Any]:
     """Return what was changed of a learner so that it kept the limit."""
     used = run.learner.parameters
+    if type(asked) is not type(run.learner):  # a layer below keeps what the last one has replaced
+        asked = run.learner
     changed = {name: used[name] for name, value in asked.parameters.items() if used.get(name) != value}
     return changed | ({} if run.most_rows is None else {MOST_ROWS: run.most_rows})
 

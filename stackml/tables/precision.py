@@ -67,11 +67,12 @@ def merged_share(unique: FloatArray, offset: float) -> float:
 
 def split_parts(values: FloatArray, rounding: Rounding) -> list[npt.NDArray[np.float32]]:
     """Return the float32 parts of a column, coarse first."""
-    shifted = values - rounding.offset if rounding.offset else values
-    coarse = shifted.astype(np.float32)
-    if rounding.parts == 1:
-        return [coarse]
-    return [coarse, (shifted - coarse.astype(np.float64)).astype(np.float32)]
+    left = values - rounding.offset if rounding.offset else values
+    parts = []
+    for _ in range(rounding.parts):
+        parts.append(left.astype(np.float32))
+        left = left - parts[-1].astype(np.float64)
+    return parts
 
 
 def _grid(present: FloatArray) -> float:

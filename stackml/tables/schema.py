@@ -23,6 +23,7 @@ KINDS: tuple[str, ...] = ("number", "category", "datetime", "text", "embedding")
 WIDE: tuple[str, ...] = ("text", "embedding")  # kinds of which one column fills many slots
 ROLES: tuple[str, ...] = ("feature", "target", "group", "time", "weight", "id", "drop")
 
+FINE_PARTS = ("fine", "finest")  # slots of what the parts before round away
 CALENDAR_PARTS = ("month", "day", "day_of_week", "hour")
 
 
@@ -48,7 +49,7 @@ class Column:
         Subtracted in float64 before a number is rounded to float32.
     parts : int
         1, or 2 where one float32 would merge values that differ: the second part holds
-        what the first one rounds away.
+        what the first one rounds away. 3 hold a float64 to its last bit.
     calendar : tuple of str
         Calendar parts of a datetime that vary, each a slot of its own.
     unused : str
@@ -92,7 +93,7 @@ class Column:
             return ()
         if self.encoder is not None:
             return tuple(f"{self.name} [{at}]" for at in range(self.encoder.width))
-        fine = (f"{self.name} (fine)",) if self.parts == 2 else ()
+        fine = tuple(f"{self.name} ({part})" for part in FINE_PARTS[: self.parts - 1])
         return (self.name, *fine, *(f"{self.name} ({part})" for part in self.calendar))
 
 
@@ -306,8 +307,8 @@ def _oddities(column: Column) -> list[tuple[bool, str]]:
         (texts and len(set(words)) != len(words), "its vocabulary holds a word twice"),
         (bool(words) and column.kind != "category", f"a {column.kind} has no vocabulary"),
         (
-            type(column.parts) is not int or column.parts not in (1, 2),
-            f"parts={column.parts!r}, not 1 or 2",
+            type(column.parts) is not int or not 1 <= column.parts <= 1 + len(FINE_PARTS),
+            f"parts={column.parts!r}, not 1, 2 or 3",
         ),
         (any(part not in CALENDAR_PARTS for part in calendar), "it has an unknown calendar part"),
         (bool(calendar) and column.kind != "datetime", f"a {column.kind} has no calendar parts"),

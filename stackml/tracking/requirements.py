@@ -9,6 +9,7 @@ import stackml
 
 if TYPE_CHECKING:
     from stackml.assembly.base import FittedModel
+    from stackml.stack.fitted import FittedStack
 
 ALWAYS = ("mlflow", "numpy", "pandas", "scipy", "scikit-learn", "narwhals")
 ESTIMATORS_OF_USERS = {"sklearn": ("skops",), "foreign": ("skops",)}
@@ -20,11 +21,20 @@ def pip_requirements(model: FittedModel) -> list[str]:
     from stackml.oof.plan import LIBRARIES  # it brings all learners with it
 
     packages = {**LIBRARIES, **ESTIMATORS_OF_USERS}
-    stacks = leaves(model)
-    kinds = {member.kind for stack in stacks for layer in stack.layers for member in layer.members}
-    kinds |= {stack.combiner.kind for stack in stacks}
+    kinds = set().union(*(_kinds(stack) for stack in leaves(model)))
     groups = [*((name,) for name in ALWAYS), *sorted({packages[kind] for kind in kinds & packages.keys()})]
     return [f"stackml=={stackml.__version__}", *(line for names in groups if (line := _pinned(names)))]
+
+
+def _kinds(stack: FittedStack) -> set[str]:
+    """Return the kinds of all parts, of stacks within the stack too."""
+    found = {stack.combiner.kind}
+    for member in (member for layer in stack.layers for member in layer.members):
+        found.add("lightgbm" if member.kind == "warm" else member.kind)
+        for model in member.models:
+            inner = getattr(getattr(model, "source", model), "stack", None)
+            found |= _kinds(inner) if inner is not None else set()
+    return found
 
 
 def _pinned(names: tuple[str, ...]) -> str:

@@ -164,7 +164,7 @@ def coded_target(rows: Labelled, model: Model, stated: Any, published: Any) -> n
         If a label is missing, unknown to the model, or no number where one is predicted.
     """
     problem = model.fitted_.problem.kind
-    labels = _labels(rows, model, stated, published)
+    labels = labels_of(rows, model, stated, published)
     y, known = codes_of(model, labels, problem)
     if not known.all():
         at = int(np.flatnonzero(~known)[0])
@@ -176,7 +176,8 @@ def coded_target(rows: Labelled, model: Model, stated: Any, published: Any) -> n
     return y
 
 
-def _labels(rows: Labelled, model: Model, stated: Any, published: Any) -> npt.NDArray[Any]:
+def labels_of(rows: Labelled, model: Model, stated: Any, published: Any) -> npt.NDArray[Any]:
+    """Return the target in the labels of a model, as far as it knows them; see `coded_target`."""
     values = rows.frame[rows.target]
     missing = np.flatnonzero(values.isna())
     if missing.size:

@@ -10,9 +10,12 @@ from sklearn.linear_model import LogisticRegression
 
 import stackml
 from stackml.assembly.curves import share_above, threshold_for
+from stackml.assembly.outcomes import outcomes_of
+from stackml.assembly.parts import parts_of
 from stackml.datasets import load_dataset
 from stackml.foundation.errors import DataError, ParameterError, StackmlWarning, StorageError
 from stackml.metrics import get_metric
+from stackml.stack.foreign import stack_of_estimator
 from stackml.storage.archive import read_archive, write_archive
 
 FIT, ALL = 1500, 3000  # rows the models were fitted on, and all
@@ -170,12 +173,32 @@ def test_groups_and_time_of_the_fits_are_taken_each_for_itself(rows, labels):
         assert made.report_["rows"] < n_known, "the gain's own first block in time is never held out"
 
 
-def test_classes_in_another_order_mean_the_same(rows, weak, labels):
+def test_groups_of_the_fit_are_taken_with_its_out_of_fold_predictions(rows, labels):
+    known = rows[:FIT].assign(who=np.arange(FIT) // 5)
     y = labels("binary")[:FIT]
-    swapped = LogisticRegression().fit(rows[["a", "b", "c"]][:FIT], y)
-    trees = HistGradientBoostingClassifier(random_state=0).fit(rows[["a", "b", "c"]][:FIT], y)
-    made = stackml.Router(swapped, trees, n_jobs=1).fit(rows[["a", "b", "c"]][FIT:], labels("binary")[FIT:])
-    assert made.report_["strong"] > made.report_["weak"]
+    models = [
+        stackml.StackClassifier([learner], folds=3, n_jobs=1).fit(known, y, groups="who")
+        for learner in ("logistic", "lightgbm")
+    ]
+    parts = parts_of(models)
+    found = outcomes_of(models, parts, known, y, {"group": None, "time": None, "weight": None})
+    assert found.honest == ("out of fold", "out of fold")
+    assert len(np.unique(found.target.groups)) == FIT // 5
+    made = stackml.Router(*models, n_jobs=1).fit(known, y)
+    assert "who" not in {column.name for column in made.fitted_.gain.stack.schema.columns}
+
+
+def test_classes_in_another_order_mean_the_same(rows, weak, labels):
+    numbers, y = rows[["a", "b", "c"]], labels("binary")
+    trees = HistGradientBoostingClassifier(random_state=0).fit(numbers[:FIT], y[:FIT])
+    turned = stack_of_estimator(trees, numbers[FIT:], classes=["yes", "no"])
+    made, same = (
+        stackml.Router(weak, strong, n_jobs=1).fit(rows[FIT:], y[FIT:]) for strong in (turned, trees)
+    )
+    assert made.fitted_.parts[1].model.classes == ("yes", "no")
+    assert made.report_["recovered"] == pytest.approx(same.report_["recovered"], abs=0.02)
+    alike = np.isclose(made.predict_proba(rows), same.predict_proba(rows)).all(axis=1)
+    assert alike.mean() > 0.97  # 1 - (1 - p) is not p to the last bit, and rows at the threshold may turn
 
 
 def test_a_file_of_foreign_estimators_is_loaded_by_trust(rows, tmp_path, fitted, labels):

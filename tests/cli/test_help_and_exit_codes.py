@@ -19,6 +19,7 @@ COMMANDS = (
         "explain",
         "compare",
         "promote",
+        "update",
         "learners",
         "init",
         "ui",

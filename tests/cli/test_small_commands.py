@@ -154,3 +154,15 @@ def test_memory_is_that_of_the_container_where_it_is_less(tmp_path):
     assert checks.available_memory(tmp_path) == 4_000_000
     (tmp_path / "sys/fs/cgroup/memory.max").write_text("max\n")
     assert checks.available_memory(tmp_path) == 8000 * 1024
+
+
+def test_update_says_what_was_tried_and_writes_the_stack(run, stack_path, rows, tmp_path):
+    rows.to_csv(tmp_path / "new.csv", index=False)
+    result = run("update", stack_path, "new.csv", "new.stack", "--target", "fraud", "--way", "recalibrate")
+    assert result.exit_code == 0, result.output
+    assert "84 new rows to learn from, 36 later ones to compare on" in result.output
+    assert "recalibrate" in result.output
+    assert (tmp_path / "new.stack").is_file()
+    result = run("update", stack_path, "new.csv", "--target", "fraud")
+    assert result.exit_code == 2
+    assert "say where to write the updated stack" in result.output

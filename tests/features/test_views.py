@@ -94,11 +94,13 @@ def test_scales_learned_from_the_past_do_not_know_the_rest(table: Table) -> None
     numbers = table.numbers.copy()
     numbers[200:] = 1e6
     future = Table(table.schema, numbers, table.codes)
-    before = prepare_dense(table, ROWS, DenseChoice()).matrix[:200]
-    np.testing.assert_array_equal(prepare_dense(future, ROWS, DenseChoice()).matrix[:200], before)
+    before = prepare_dense(table, ROWS, DenseChoice()).of(np.arange(200))
+    np.testing.assert_array_equal(prepare_dense(future, ROWS, DenseChoice()).of(np.arange(200)), before)
 
 
-def test_a_dense_view_is_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dense_view_is_the_same_in_blocks_and_for_the_rows_of_a_fold(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     import pandas as pd
 
     from stackml.features import dense
@@ -107,8 +109,12 @@ def test_a_dense_view_is_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch) -> 
     frame = pd.DataFrame({"x": rng.normal(size=100), "k": rng.choice(["a", "b", None], 100)})
     frame.loc[::7, "x"] = np.nan
     table = Table.learn(frame)
-    whole = dense.prepare_dense(table, None, dense.DenseChoice(hinges=(0.0, 1.0))).matrix
+    choice, rows = dense.DenseChoice(hinges=(0.0, 1.0)), rng.permutation(100)[:80]
+    kept = dense.prepare_dense(table, None, choice)
     monkeypatch.setattr(dense, "_BLOCK", 33)
-    np.testing.assert_array_equal(
-        dense.prepare_dense(table, None, dense.DenseChoice(hinges=(0.0, 1.0))).matrix, whole
-    )
+    monkeypatch.setattr(dense, "_KEPT", 0)
+    made = dense.prepare_dense(table, None, choice)
+    assert kept.matrix is not None
+    assert made.matrix is None
+    np.testing.assert_array_equal(made.of(rows), kept.of(rows))
+    np.testing.assert_array_equal(made.plain.transform(table), kept.matrix)

@@ -58,6 +58,12 @@ def test_adding_gives_the_stack_fitted_with_it_from_the_start(classifier, rows, 
     same_fit(stack, classifier(**whole).fit(rows, binary, **given), rows)
 
 
+def test_dropping_from_a_second_layer_leaves_the_first(classifier, rows, binary):
+    stack = classifier(**MADE, layers=2).fit(rows, binary).drop_learner("logistic")
+    assert list(stack.learners_) == ["extra_trees"]
+    assert next(fit["learner"] for fit in stack.plan_["fits"] if fit["layer"] == 1) == "logistic"
+
+
 @pytest.mark.parametrize("dropped", ["logistic", "extra_trees", "lightgbm"])
 def test_dropping_fits_nothing_and_gives_the_stack_without_it(classifier, rows, three, dropped):
     heard = Listener()
@@ -75,6 +81,51 @@ def test_dropping_what_was_added_gives_the_stack_of_before(classifier, rows, bin
     same_fit(classifier(**MADE).fit(rows, binary).add_learner("hbos").drop_learner("hbos"), before, rows)
 
 
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("given", [{}, {"groups": np.arange(150) // 2}, {"time": np.arange(150)}], ids=str)
+def test_replacing_fits_the_new_learner_alone_and_gives_the_stack_fitted_with_it(
+    classifier, rows, binary, given, layers
+):
+    heard = Listener()
+    stack = classifier(**MADE, layers=layers, verbose=heard).fit(rows, binary, **given)
+    heard.events.clear()
+    assert stack.replace_learner("logistic", "lightgbm") is stack
+    fits = [*(f"fold {k}" for k in (1, 2, 3)), *(["all rows"] if "time" in given else [])]
+    fitted = heard.of("task_done")
+    assert {task.split(",")[0] for task in fitted} == {"logistic"}
+    assert len(fitted) == len(fits) if layers == 1 else len(fitted) <= len(fits)
+    assert stack.get_feature_names_out().tolist() == ["logistic", "extra_trees"]
+    assert stack.learners_["logistic"].kind == "lightgbm"
+    if layers == 1:
+        whole = {**MADE, "learners": [("logistic", "lightgbm"), "extra_trees"]}
+        same_fit(stack, classifier(**whole).fit(rows, binary, **given), rows)
+
+
+@pytest.mark.parametrize("given", [{}, {"groups": np.arange(150) // 2}, {"time": np.arange(150)}], ids=str)
+def test_a_change_of_a_stack_refitted_on_all_rows_fits_nothing_else(classifier, rows, binary, given):
+    heard = Listener()
+    learners = ["logistic", "lightgbm", "hbos"]
+    stack = classifier(learners=learners, folds=3, combiner="single", refit=True, verbose=heard)
+    stack.fit(rows, binary, **given)
+    best = stack.fitted_.combiner.learners[0]
+    for change, name in (
+        (lambda: stack.add_learner("xgboost_shallow"), "xgboost_shallow"),
+        (lambda: stack.replace_learner("hbos", "mlp"), "hbos"),
+        (lambda: stack.drop_learner(best), None),
+    ):
+        heard.events.clear()
+        change()
+        assert {task.split(",")[0] for task in heard.of("task_done")} == ({name} if name else set())
+    again = classifier(
+        learners=[(n, learner) for n, learner in stack._built.recipe.learners],
+        folds=3,
+        combiner="single",
+        refit=True,
+        plan=stack.plan_,
+    )
+    assert np.array_equal(again.fit(rows, binary, **given).predict_proba(rows), stack.predict_proba(rows))
+
+
 def test_names_are_unique_and_known(classifier, rows, binary):
     stack = classifier(**MADE).fit(rows, binary)
     want = stack.predict_proba(rows)
@@ -86,6 +137,8 @@ def test_names_are_unique_and_known(classifier, rows, binary):
         ParameterError, match=r"no learner 'logstic'; did you mean 'logistic'.*it has: logistic, extra"
     ):
         stack.drop_learner("logstic")
+    with pytest.raises(ParameterError, match=r"no learner 'logstic'; did you mean 'logistic'"):
+        stack.replace_learner("logstic", "hbos")
     with pytest.raises(ParameterError, match="unknown learner 'lightgmb'; did you mean 'lightgbm'"):
         stack.add_learner("lightgmb")
     with pytest.raises(
@@ -112,6 +165,8 @@ def test_a_learner_that_fails_to_be_added_leaves_the_stack_as_it_was(classifier,
     want = stack.predict_proba(rows)
     with pytest.raises(FitError, match="no learner could be fitted: broken: RuntimeError: no"):
         stack.add_learner(("broken", Broken()))
+    with pytest.raises(FitError, match="no learner could be fitted: logistic: RuntimeError: no"):
+        stack.replace_learner("logistic", Broken())
     assert np.array_equal(stack.predict_proba(rows), want)
     assert list(stack.learners_) == MADE["learners"]
 

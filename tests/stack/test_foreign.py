@@ -139,3 +139,15 @@ def test_types_must_be_trusted(rows, score, tmp_path):
     path = write_stack(tmp_path / "f.stack", stack_of_estimator(forest), estimator="StackRegressor")
     with pytest.raises(StorageError, match="types that are not trusted"):
         load(path)
+
+
+def test_an_estimator_whose_thresholds_are_values_of_the_table_answers_as_it_does_alone():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(5000, 4)), columns=list("abcd"))
+    X["large"] = 1e12 + rng.normal(size=5000)
+    y = (X["a"] + X["b"] * X["c"] > 0).astype(int)
+    model = HistGradientBoostingClassifier(max_iter=20, random_state=0).fit(X, y)
+    stack = stack_of_estimator(model, X)
+    np.testing.assert_allclose(
+        stack.predict(Table.of(X, stack.schema))[:, 0], model.predict_proba(X)[:, 1], atol=1e-6
+    )

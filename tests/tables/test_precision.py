@@ -39,6 +39,13 @@ def test_any_whole_numbers_stay_apart(values):
     assert told_apart(values) == len(set(values))
 
 
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.floats(-1e30, 1e30).filter(lambda x: x == 0 or abs(x) > 1e-20), min_size=1, max_size=40))
+def test_three_parts_keep_every_bit(values):
+    parts = split_parts(np.array(values), Rounding(parts=3))
+    np.testing.assert_array_equal(np.sum([p.astype(np.float64) for p in parts], axis=0), values)
+
+
 def test_plain_columns_are_left_alone():
     assert choose_rounding(np.array([1.0, 2.5, np.nan, 1e6])) == Rounding()
     assert choose_rounding(np.random.default_rng(0).lognormal(size=5000)).parts == 1

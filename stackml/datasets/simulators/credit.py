@@ -25,6 +25,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stackml.datasets.simulators.columns import blank, require_rows, sigmoid, text
+from stackml.foundation.errors import ParameterError
 from stackml.foundation.randomness import stream
 
 EMPLOYMENT: Final = ("employed", "self_employed", "unemployed", "retired", "student")
@@ -40,8 +41,10 @@ INTERCEPT: Final = -4.0
 Columns = dict[str, NDArray[np.float64]]
 
 
-def simulate_credit(n_rows: int = 30_000, seed: int = 0, *, truth: bool = False) -> pd.DataFrame:
-    """Return loan applicants, independent of each other, in no order.
+def simulate_credit(
+    n_rows: int = 30_000, seed: int = 0, *, truth: bool = False, change_at: int | None = None
+) -> pd.DataFrame:
+    """Return loan applicants, independent of each other, in the order in which they apply.
 
     Parameters
     ----------
@@ -51,6 +54,10 @@ def simulate_credit(n_rows: int = 30_000, seed: int = 0, *, truth: bool = False)
         Equal arguments give an equal table.
     truth : bool
         Add the column ``default_probability``, which no lender would have.
+    change_at : int, optional
+        Row from which on defaults follow another rule, as after a crisis: more of them, large loans
+        hurt more, and a high utilisation speaks for an applicant and no longer against. No column
+        shows it, and the applicants themselves do not change. By default nothing changes.
 
     Returns
     -------
@@ -64,7 +71,7 @@ def simulate_credit(n_rows: int = 30_000, seed: int = 0, *, truth: bool = False)
     Raises
     ------
     ParameterError
-        If `n_rows` is below 50.
+        If `n_rows` is below 50, or `change_at` is not within the rows.
 
     Examples
     --------
@@ -73,7 +80,12 @@ def simulate_credit(n_rows: int = 30_000, seed: int = 0, *, truth: bool = False)
     """
     require_rows(n_rows)
     applicants = _applicants(n_rows, stream(seed, "credit", "applicants"))
-    probability = sigmoid(_log_odds(applicants))
+    log_odds = _log_odds(applicants)
+    if change_at is not None:
+        if not 0 <= change_at <= n_rows:
+            raise ParameterError(f"change_at={change_at!r}: give a row within the {n_rows} rows, or None")
+        log_odds[change_at:] += _change(applicants)[change_at:]
+    probability = sigmoid(log_odds)
     default = stream(seed, "credit", "outcome").random(n_rows) < probability
     frame = _frame(applicants, stream(seed, "credit", "missing"))
     frame["default"] = default.astype(np.int8)
@@ -142,6 +154,14 @@ def _log_odds(a: Columns) -> NDArray[np.float64]:
     )
     groups = PURPOSE_EFFECT[a["purpose"].astype(int)] + region_effect[a["region"].astype(int)]
     return np.asarray(INTERCEPT + linear + shape + together + groups)
+
+
+def _change(a: Columns) -> NDArray[np.float64]:
+    """Return what the change adds to the log-odds, shape (n_rows,)."""
+    burden = np.minimum(a["loan"] / a["income"], 2.0)
+    late = np.minimum(a["delinquencies"], 4)
+    turned = -3.0 * (a["utilisation"] - 0.4) - 0.9 * a["utilisation"] * late
+    return np.asarray(0.7 + turned + 2.0 * np.maximum(burden - 0.2, 0))
 
 
 def _frame(a: Columns, rng: np.random.Generator) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from stackml.foundation.digest import digest
 from stackml.learners.base import FittedLearner, Prediction
 from stackml.learners.boosting import Outputs, check_width
 from stackml.learners.solvers import probabilities
-from stackml.learners.trees.arrays import Floats32, Trees
+from stackml.learners.trees.arrays import Floats32, Trees, joined
 from stackml.learners.trees.booster import Part, Sum
 from stackml.learners.trees.joining import joined_trees
 from stackml.learners.trees.stored import trees_from_state, trees_to_state
@@ -100,13 +100,18 @@ class Bags:
 
     def of(self, views: SharedViews) -> list[Prediction]:
         """Return the prediction of each bag, float32 of shape (n_rows, n_outputs)."""
+        margins = self.margins(views)
+        bounds = zip(self._bounds, self._bounds[1:], self._links, strict=False)
+        return [_linked(margins[:, a:b], link).astype(np.float32) for a, b, link in bounds]
+
+    def margins(self, views: SharedViews) -> Floats:
+        """Return what the links are given, float64 of shape (n_rows, all outputs), bag after bag."""
         margins = np.repeat(self._constant[None, :], views.table.n_rows, axis=0)
         for key, total in self._sums.items():
             matrix = self._views[key].shared(views)
             check_width(total.n_features, matrix.shape[1], "trees")
             margins += total.of_few(matrix) if views.few else total.of(matrix)
-        bounds = zip(self._bounds, self._bounds[1:], self._links, strict=False)
-        return [_linked(margins[:, a:b], link).astype(np.float32) for a, b, link in bounds]
+        return margins
 
 
 def _linked(margins: Floats, link: Link) -> Floats:
@@ -143,6 +148,23 @@ class FittedTrees(FittedLearner):
     def rounds(self) -> int:
         """Rounds kept after early stopping."""
         return self._rounds
+
+    @property
+    def view(self) -> NativeView:
+        """How the trees read a table."""
+        return self._view
+
+    @property
+    def outputs(self) -> Outputs:
+        """How the trees' sums relate to the target."""
+        return self._outputs
+
+    def with_more(self, trees: Trees) -> Self:
+        """Return the model with further trees, whose bases are added too."""
+        model = type(self).__new__(type(self))
+        rounds = self._rounds + max(1, trees.n_trees // trees.n_groups)
+        FittedTrees.__init__(model, joined(self._trees, trees), self._view, self._outputs, rounds)
+        return model
 
     @cached_property
     def additive(self) -> Additive:

@@ -6,7 +6,7 @@ the shape of a tree: no bits of a file can make a walk that never ends or leaves
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -126,6 +126,27 @@ class Trees:
             level = np.concatenate([level + 1, right[level]])
             result[level] = below_root
         return result
+
+
+def joined(first: Trees, second: Trees) -> Trees:
+    """Return the trees of two models that read the same columns: the sum of both.
+
+    Raises
+    ------
+    StorageError
+        If they read other numbers of columns, or give other outputs.
+    """
+    if (first.n_features, first.n_groups) != (second.n_features, second.n_groups):
+        raise StorageError(
+            f"trees of {first.n_features} columns and {first.n_groups} outputs cannot be joined with trees "
+            f"of {second.n_features} and {second.n_groups}"
+        )
+    parts = {
+        name: np.concatenate([getattr(first, name), getattr(second, name)])
+        for name in (f.name for f in fields(Trees))
+        if name not in ("n_features", "base")
+    }
+    return Trees(n_features=first.n_features, base=first.base + second.base, **parts)
 
 
 def open_subtrees(is_leaf: Bools, first_node: Longs) -> Longs:
