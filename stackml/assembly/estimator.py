@@ -107,6 +107,10 @@ class Assembly(BaseEstimator):
                 f"this {type(self).__name__} is not fitted yet; call fit with {self._fit_reads}"
             )
 
+    def __sklearn_clone__(self) -> Self:
+        # Its models are fitted parameters: a clone stands on the same ones.
+        return type(self)(**self.get_params(deep=False))
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "fitted_")
 

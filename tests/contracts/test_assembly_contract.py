@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 
 import stackml
 from stackml.assembly.catalog import ASSEMBLIES
@@ -209,3 +210,15 @@ def test_labels_of_a_file_that_are_not_those_of_its_parts_are_refused(kind, tmp_
         write_archive(tmp_path / "odd.stack", kind=kind, state=broken, manifest={})
         with pytest.raises(StorageError, match="are not those of its"):
             stackml.load(tmp_path / "odd.stack")
+
+
+@pytest.mark.parametrize("kind", list(CASES))
+def test_a_clone_stands_on_the_same_models(kind):
+    model = made(kind, "binary")
+    again = clone(model)
+    assert type(again) is type(model)
+    assert all(
+        again.get_params(deep=False)[name] is value for name, value in model.get_params(deep=False).items()
+    )
+    fitted = again if hasattr(again, "fitted_") else again.fit(rows(), target("binary"))
+    assert np.array_equal(outputs(fitted, rows()), outputs(model, rows()))
