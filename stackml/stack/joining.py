@@ -120,9 +120,9 @@ def _merged(
     def rebuilt(found: Arrays, weights: Floats) -> FittedLearner:
         return models[0].with_weights(_with(parts, dict(found), weights))
 
-    def score(found: Arrays) -> float:
+    def score(found: Arrays, weights: Floats) -> float:
         assert judge is not None
-        return judge(rebuilt(found, shares))
+        return judge(rebuilt(found, weights))
 
     given = None if not way.merge.takes_weights else shares.tolist()
     context = Context(base, None if judge is None else score, way.seed)

@@ -239,6 +239,21 @@ def test_it_is_judged_beside_parents_and_ensemble():
         stackml.merge([one, two], X=X)
 
 
+@pytest.mark.parametrize("seed", [3, 4])
+def test_a_greedy_soup_with_target_codes_is_no_worse_than_its_best_model(seed):
+    rng = np.random.default_rng(seed)
+    X = pd.DataFrame(rng.normal(size=(900, 3)), columns=list("abc"))
+    shop = rng.integers(0, 60, 900)
+    X["shop"] = np.char.add("v", shop.astype(str))
+    y = (X["a"] + 2 * rng.normal(size=60)[shop] + rng.normal(size=900) > 0).astype(int)
+    stack = stackml.StackClassifier(["logistic"], "mean", folds=4, refit=False, calibration="none", n_jobs=1)
+    stack.fit(X[:500], y[:500])
+    record = stackml.merge(stack, "greedy_soup", X=X[500:], y=y[500:]).fitted_.card["merge"]
+    found = {r["model"]: r["value"] for r in record["evaluation"]["scores"] if r["metric"] == "roc_auc"}
+    best = max(value for model, value in found.items() if model.startswith("parent"))
+    assert found["merged"] >= best - 1e-9
+
+
 def test_different_endings_are_refitted_on_rows_or_left_out():
     X, y = rows("binary")
     names = ["lightgbm", "mlp"]
