@@ -105,6 +105,9 @@ def test_parameters_without_meaning_are_refused(world):
         ParameterError, match=r"'median': the weight of 'l0' is -1.0; give a number of 0 or more"
     ):
         make_combiner("median", weights={"l0": -1})
+    for given in ([2, 1, 1], {"l0": "twice"}, {"l0": None}, 2):
+        with pytest.raises(ParameterError, match=r"'mean': weights=.* give them by name"):
+            make_combiner("mean", weights=given)
     with pytest.raises(ParameterError, match="every learner has weight 0; leave one above 0"):
         make_combiner("mean", weights=dict.fromkeys(w.meta.learners, 0)).fit(w.meta, w.target, w.context)
     with pytest.raises(ParameterError, match=r"unknown rule 'medain'; did you mean 'median'\?"):
