@@ -433,8 +433,8 @@ class BaseStack(Weighing, TransformerMixin, BaseEstimator):
         check_is_fitted(self, "fitted_")
         if self._built is None:
             raise ParameterError(
-                f"{what} needs the rows the stack was fitted on, and a stack that was loaded or compacted "
-                "does not keep them; fit it again in this process"
+                f"{what} needs the rows the stack was fitted on, and a stack that was loaded, compacted, "
+                "distilled or merged keeps none; fit it again in this process"
             )
         return self._built
 

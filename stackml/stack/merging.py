@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from stackml.foundation.errors import ParameterError
+from stackml.foundation.errors import ParameterError, near_miss
 from stackml.foundation.threads import one_thread_each
 from stackml.learners.base import FittedLearner
-from stackml.merging import Merge, make_merge
+from stackml.merging import MERGES, Merge, make_merge
 from stackml.merging.base import Floats, checked_weights
 from stackml.metrics.catalog import get_metric
 from stackml.stack.adopting import adopted
@@ -132,12 +132,19 @@ def _way(method: str | Merge, parameters: dict[str, Any], align: Any, seed: int)
         if parameters:
             raise ParameterError(f"merge: method 'trees' has no parameter '{next(iter(parameters))}'")
         return Way(None, align, seed)
+    if isinstance(method, str) and method not in MERGES:
+        known = (*MERGES, TREES)
+        raise ParameterError(
+            f"merge: unknown method {method!r:.60}{near_miss(method, known)}; known: {', '.join(known)}"
+        )
     return Way(make_merge(method, **parameters), align, seed)
 
 
 def _rows(stack: FittedStack, X: Any, y: Any, sample_weight: Any) -> JudgedRows | None:
     if (X is None) != (y is None):
         raise ParameterError("merge: X and y go together; give both, or neither")
+    if X is None and sample_weight is not None:
+        raise ParameterError("merge: sample_weight is of the rows X and y, and there are none; give them")
     return None if X is None else JudgedRows.of(stack, X, y, sample_weight)
 
 

@@ -76,8 +76,10 @@ def checked_parents(models: Any) -> tuple[BaseStack, ...]:
         learners; the message names the first difference.
     """
     given = (models,) if isinstance(models, BaseStack) else models
-    if not isinstance(given, Sequence) or isinstance(given, str) or not given:
+    if not isinstance(given, Sequence) or isinstance(given, str):
         raise ParameterError(f"merge: give a fitted stack or a list of them, not {type(models).__name__}")
+    if not given:
+        raise ParameterError("merge: the list of stacks is empty; give at least one fitted stack")
     for number, model in enumerate(given, start=1):
         if not isinstance(model, BaseStack) or not hasattr(model, "fitted_"):
             what = "is not fitted" if isinstance(model, BaseStack) else f"is a {type(model).__name__}"

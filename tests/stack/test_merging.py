@@ -304,12 +304,14 @@ def test_other_learners_scales_and_shapes_are_named():
     with pytest.raises(ParameterError, match="learner 'one' is a 'linear', not a 'mlp'"):
         stackml.merge([one, fitted("logistic", "binary")])
     wide = stack_of(MLPLearner(hidden=(17, 8), epochs=1), "binary")
-    with pytest.raises(ParameterError, match=r"the hidden layers is not the same .*\[17, 8\], not \[16, 8\]"):
+    with pytest.raises(
+        ParameterError, match=r"from model 1 in the hidden layers \(\[17, 8\], not \[16, 8\]\)"
+    ):
         stackml.merge([one, wide])
     scaled = stackml.StackClassifier(
         [("one", make_learner("mlp", **SMALL["mlp"]))], folds=3, calibration="none", n_jobs=1
     ).fit(X.assign(a=X["a"] * 2), y)
-    with pytest.raises(ParameterError, match="the scale of 'a' is not the same in model 4 as in model 1"):
+    with pytest.raises(ParameterError, match="model 4 differs from model 1 in the scale of 'a'"):
         stackml.merge([one, scaled])
     with pytest.raises(ParameterError, match="the problem is regression, not binary"):
         stackml.merge([one, fitted("mlp", "regression")])
@@ -333,6 +335,14 @@ def test_what_cannot_be_merged_is_said():
         stackml.merge([fitted("logistic", "binary"), "me"])
     with pytest.raises(ParameterError, match="did you mean 'slerp'"):
         stackml.merge(near, "slurp")
+    with pytest.raises(ParameterError, match=r"did you mean 'trees'\?; known: .*greedy_soup, trees"):
+        stackml.merge(near, "tree")
+    with pytest.raises(ParameterError, match="the list of stacks is empty"):
+        stackml.merge([])
+    with pytest.raises(ParameterError, match="sample_weight is of the rows X and y, and there are none"):
+        stackml.merge(near, sample_weight=np.ones(len(y)))
+    with pytest.raises(ParameterError, match=r"drop_learner needs the rows .* or merged keeps none"):
+        merged.drop_learner("logistic")
     with pytest.raises(ParameterError, match="give X= and y="):
         stackml.merge(near, "greedy_soup")
     with pytest.raises(ParameterError, match="2 weights for 3 models"):
