@@ -62,7 +62,8 @@ def merge(
     X, y : table and target, optional
         Rows that no parent learned from. A greedy soup chooses by them; the merged stack, its parents
         and their ensemble are scored on them; combiner and calibrator are fitted on them where those
-        of the stacks differ, and the record says that its scores are then flattering.
+        of the stacks differ (the combiner as the first stack was told to, a loaded one's with the usual
+        parameters), and the record says that its scores are then flattering.
     sample_weight : array-like, optional
         Of those rows.
     random_state : int, default=0
@@ -100,7 +101,7 @@ def merge(
         job = _Job(stacks, shares, weights, way, rows)
         layers, records = job.layers()
         made = replace(stacks[0], layers=layers)
-        ending = ending_of(stacks, made, rows, seed)
+        ending = ending_of(parents, made, rows, seed)
         made = replace(made, combiner=ending.combiner, calibrator=ending.calibrator)
         record: dict[str, Any] = {
             "method": TREES if way.merge is None else way.merge.kind,

@@ -11,6 +11,7 @@ import pytest
 from scipy.special import logit
 
 import stackml
+from stackml.combiners.catalog import make_combiner
 from stackml.foundation.errors import DataError, ParameterError, StackmlWarning, StorageError
 from stackml.learners.boosting import Outputs
 from stackml.learners.catalog import LEARNERS, make_learner, restore_learner
@@ -277,6 +278,26 @@ def test_different_endings_are_refitted_on_rows_or_left_out():
     with warnings.catch_warnings():
         warnings.simplefilter("error", StackmlWarning)
         assert stackml.merge([fitted("lightgbm", "binary"), other], X=X, y=y)
+
+
+def test_a_combiner_fitted_on_rows_keeps_its_parameters_and_is_calibrated():
+    X, y = rows("binary")
+    learners = [(name, make_learner(name, **SMALL[name])) for name in ("lightgbm", "logistic")]
+    asked = make_combiner("gated", top_k=1, falls_back=False)
+    gated = [
+        stackml.StackClassifier(learners, asked, folds=3, random_state=seed, n_jobs=1).fit(X, y)
+        for seed in (0, 1)
+    ]
+    merged = stackml.merge(gated, X=X, y=y)
+    assert merged.fitted_.combiner.gate.top_k == 1
+    ranked = [
+        stackml.StackClassifier(
+            learners, "rank_mean", folds=3, random_state=seed, n_jobs=1, calibration="temperature"
+        ).fit(X, y)
+        for seed in (0, 1)
+    ]
+    record = stackml.merge(ranked, X=X, y=y).fitted_.card["merge"]
+    assert (record["combiner_from"], record["calibrator_from"]) == ("rows", "rows")
 
 
 @pytest.mark.parametrize(
