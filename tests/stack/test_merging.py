@@ -338,6 +338,18 @@ def test_other_learners_scales_and_shapes_are_named():
         stackml.merge([one, fitted("mlp", "regression")])
 
 
+def test_another_reading_of_a_text_is_said_in_few_words():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.normal(size=200)})
+    X["note"] = [" ".join(rng.choice(["good", "bad", "red", "blue", "long", "short"], 6)) for _ in range(200)]
+    y = (X["a"] > 0).astype(int)
+    given = {"learners": ["logistic"], "combiner": "mean", "folds": 2, "schema": {"kinds": {"note": "text"}}}
+    one, two = (stackml.StackClassifier(**given, random_state=seed).fit(X, y) for seed in (0, 1))
+    with pytest.raises(ParameterError, match="'note' is read through another encoder") as caught:
+        stackml.merge([one, two])
+    assert len(str(caught.value)) < 400
+
+
 def test_what_cannot_be_merged_is_said():
     X, y = rows("binary")
     near = stackml.StackClassifier(["neighbors", "logistic"], "mean", folds=3, n_jobs=1).fit(X, y)
