@@ -122,6 +122,20 @@ def test_parameters_without_meaning_are_refused(world):
         rule("mean", BINARY)(column(0.1, 0.2), np.zeros(2))
 
 
+@pytest.mark.parametrize("name", ["mean", "median", "geometric", "vote", "rank_mean"])
+def test_what_is_not_of_the_same_models_is_refused(name):
+    rng = np.random.default_rng(0)
+    outputs = rng.random((4, 50, 1))
+    combine = rule(name, BINARY, Reference.learn(outputs))
+    with pytest.raises(ParameterError, match="5 weights for the predictions of 4 models; give one for each"):
+        combine(outputs, np.ones(5))
+    with pytest.raises(ParameterError, match=r"shape \(4, 50, 3\): a binary problem wants"):
+        combine(rng.random((4, 50, 3)), np.ones(4))
+    if name == "rank_mean":
+        with pytest.raises(ParameterError, match="the reference is of 4 models of 1 outputs"):
+            combine(outputs[:2], np.ones(2))
+
+
 @pytest.mark.parametrize("name", ["vote", "geometric"])
 def test_rules_of_classes_refuse_numbers(world, name):
     w = world("regression")
