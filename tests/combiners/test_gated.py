@@ -165,6 +165,12 @@ def test_a_strong_pull_evens_the_load():
     assert max(even) - min(even) < 0.05 < max(free) - min(free)
 
 
+def test_a_gate_that_is_refined_and_one_of_many_classes_are_said_to_cost_more():
+    plain, refined = make_combiner("gated"), make_combiner("gated", top_k=2)
+    assert refined.cost(5000, 10, 1) > plain.cost(5000, 10, 1)
+    assert plain.cost(5000, 10, 6) > plain.cost(5000, 10, 1)
+
+
 def test_parameters_without_meaning_are_refused():
     w = regimes()
     with pytest.raises(ParameterError, match="'gated': top_k=0 must be a whole number of 1 or more"):
