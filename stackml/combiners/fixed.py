@@ -37,7 +37,13 @@ class FixedCombiner(Combiner):
     def __post_init__(self) -> None:
         """Check the weights and put them in a form that can be compared."""
         given = self.weights.items() if isinstance(self.weights, Mapping) else self.weights
-        found = tuple(sorted((str(name), float(weight)) for name, weight in given))
+        try:
+            found = tuple(sorted((str(name), float(weight)) for name, weight in given))
+        except (TypeError, ValueError):
+            raise ParameterError(
+                f"combiner '{self.kind}': weights={self.weights!r} do not say a number for each learner; "
+                "give them by name, as in weights={'ridge': 2}"
+            ) from None
         object.__setattr__(self, "weights", found)
         for name, weight in found:
             if not 0 <= weight < np.inf:

@@ -74,17 +74,24 @@ class GatedCombiner(Combiner):
             value = getattr(self, name)
             if value is None and name == "top_k":
                 continue
-            if type(value) is not int or value < least:
+            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
                 raise ParameterError(
                     f"combiner 'gated': {name}={value!r} must be a whole number of {least} or more"
                 )
+            object.__setattr__(self, name, int(value))
         for name in ("l2", "load_balance"):
-            if not 0 <= getattr(self, name) < np.inf:
-                raise ParameterError(f"combiner 'gated': {name}={getattr(self, name)!r} must be 0 or more")
+            value = getattr(self, name)
+            is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+            if not is_number or not 0 <= value < np.inf:
+                raise ParameterError(f"combiner 'gated': {name}={value!r} must be a number of 0 or more")
+        if not isinstance(self.falls_back, bool):
+            raise ParameterError(f"combiner 'gated': falls_back={self.falls_back!r} must be True or False")
 
     def cost(self, n_rows: int, n_learners: int, n_outputs: int) -> float:
-        """Return about the seconds of one core that judging it takes: some 35 gates of at most 120 rounds."""
-        return 1e-5 * min(n_rows, self.most_rows) * n_learners**0.5 * max(1, self.hidden / 4)
+        """Return about the seconds of one core that judging it takes: 36 gates on five folds, 81 on eight."""
+        a_gate = n_learners**0.5 * n_outputs**0.3 * max(1, self.hidden / 4)
+        refined = 1.6 if self.top_k is not None and self.top_k > 1 else 1.0
+        return 1.5e-5 * min(n_rows, self.most_rows) * a_gate * refined
 
     def fit(self, meta: MetaFeatures, target: Target, context: Context) -> FittedGated:
         """Return the gate, or fixed weights where nested cross-validation does not speak for it.

@@ -40,7 +40,8 @@ def rule(name: str, problem: Problem, reference: Reference | None = None) -> Rul
     Raises
     ------
     ParameterError
-        If there is no such rule, it is not made for the problem, or a reference is lacking.
+        If there is no such rule, it is not made for the problem, or a reference is lacking. The
+        function raises it too, if predictions, weights and reference are not of the same models.
     """
     if name not in RULES:
         raise ParameterError(f"unknown rule '{name}'{near_miss(name, RULES)}; known: {', '.join(RULES)}")
@@ -51,9 +52,20 @@ def rule(name: str, problem: Problem, reference: Reference | None = None) -> Rul
                 "rule 'rank_mean': ranks are taken against predictions seen before; "
                 "give reference=Reference.learn(outputs)"
             )
-        return lambda outputs, weights: _rank_mean(outputs, shares(weights), reference, problem)
+
+        def ranked(outputs: FloatArray, weights: FloatArray) -> FloatArray:
+            share = _shares_of_models(outputs, weights, problem)
+            if reference.sizes.shape != (len(outputs), problem.n_outputs):
+                n_models, n_outputs = reference.sizes.shape
+                raise ParameterError(
+                    f"rule 'rank_mean': the reference is of {n_models} models of {n_outputs} outputs, the "
+                    f"predictions are of {len(outputs)} of {problem.n_outputs}; learn it from the same models"
+                )
+            return _rank_mean(outputs, share, reference, problem)
+
+        return ranked
     kernel = RULES[name]
-    return lambda outputs, weights: kernel(outputs, shares(weights), problem)
+    return lambda outputs, weights: kernel(outputs, _shares_of_models(outputs, weights, problem), problem)
 
 
 def check_made_for(name: str, problem: Problem) -> None:
@@ -85,6 +97,19 @@ def shares(weights: FloatArray) -> FloatArray:
             f"weights {found.tolist()}: each must be a finite number of 0 or more, and one above 0"
         )
     return np.asarray(found / found.sum())
+
+
+def _shares_of_models(outputs: FloatArray, weights: FloatArray, problem: Problem) -> FloatArray:
+    if outputs.ndim != 3 or outputs.shape[2] != problem.n_outputs:
+        raise ParameterError(
+            f"predictions of shape {outputs.shape}: a {problem.kind} problem wants (n_models, n_rows, "
+            f"{problem.n_outputs})"
+        )
+    if np.shape(weights) != outputs.shape[:1]:
+        raise ParameterError(
+            f"{np.size(weights)} weights for the predictions of {len(outputs)} models; give one for each"
+        )
+    return shares(weights)
 
 
 def _mean(outputs: FloatArray, share: FloatArray, problem: Problem) -> FloatArray:

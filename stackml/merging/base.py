@@ -19,7 +19,7 @@ from stackml.foundation.errors import ParameterError
 Array: TypeAlias = npt.NDArray[Any]
 Arrays: TypeAlias = Mapping[str, Array]
 Floats: TypeAlias = npt.NDArray[np.float64]
-Score: TypeAlias = Callable[[Arrays], float]
+Score: TypeAlias = Callable[[Arrays, Floats], float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,8 @@ class Context:
         Where the models set out from; methods that merge differences take the weighted mean of the
         models where it is not known.
     score : callable, optional
-        ``score(arrays)`` says how good a model with these arrays is, greater is better.
+        ``score(arrays, weights)`` says how good a model with these arrays is, greater is better. The
+        weights are those of all models in it: what is no array is made by them too.
     seed : int
         Of the methods that draw.
     """

@@ -11,7 +11,7 @@ import numpy as np
 
 from stackml.foundation.errors import ParameterError
 from stackml.foundation.randomness import stream
-from stackml.merging.base import Array, Arrays, Context, Floats, Merge, Merged
+from stackml.merging.base import Array, Arrays, Context, Floats, Merge, Merged, Score
 from stackml.merging.kernels import dropped, elected, mean, slerp, trimmed
 
 Kernel = Callable[[Floats, Floats], Floats]
@@ -67,17 +67,17 @@ class GreedySoupMerge(Merge):
     def _merged(self, models: Sequence[Arrays], weights: Floats, context: Context) -> Merged:
         score = context.score
         assert score is not None
-        alone = [_judged(score, model) for model in models]
+        alone = [_judged(score, model, _even([i], len(models))) for i, model in enumerate(models)]
         order = sorted(range(len(models)), key=lambda i: (-alone[i], i))
         chosen, best = order[:1], alone[order[0]]
         for number in order[1:]:
-            tried = [*chosen, number]
-            found = _judged(score, _each([models[i] for i in tried], _alike(len(tried)), mean).arrays)
+            tried = sorted([*chosen, number])
+            shares = _even(tried, len(models))
+            found = _judged(score, _each([models[i] for i in tried], shares[tried], mean).arrays, shares)
             if found >= best:
                 chosen, best = tried, found
-        shares = np.zeros(len(models))
-        shares[chosen] = 1 / len(chosen)
-        made = _each([models[i] for i in sorted(chosen)], _alike(len(chosen)), mean)
+        shares = _even(chosen, len(models))
+        made = _each([models[i] for i in chosen], shares[chosen], mean)
         return Merged(made.arrays, tuple(shares.tolist()))
 
 
@@ -175,10 +175,13 @@ def _each(models: Sequence[Arrays], weights: Floats, kernel: Kernel) -> Merged:
     return Merged(arrays, tuple(weights.tolist()))
 
 
-def _alike(n: int) -> Floats:
-    return np.full(n, 1.0 / n)
+def _even(chosen: Sequence[int], n: int) -> Floats:
+    """Return the weights of n models of which some count alike and the others nothing."""
+    shares = np.zeros(n)
+    shares[list(chosen)] = 1 / len(chosen)
+    return shares
 
 
-def _judged(score: Callable[[Arrays], float], arrays: Arrays) -> float:
-    found = float(score(arrays))
+def _judged(score: Score, arrays: Arrays, weights: Floats) -> float:
+    found = float(score(arrays, weights))
     return found if math.isfinite(found) else -math.inf

@@ -9,6 +9,7 @@ RESERVE = 0.04  # of the limit, for calibration and assembly
 LEAST_RESERVE = 0.5
 LAST_RESERVE = 0.015  # of the limit, after the combiner was chosen
 MOST_FOR_COMBINING = 0.2  # of the limit
+MOST_FOR_ONE = 0.5  # of the limit, for the candidate that is tried whatever it takes
 
 
 class Clock:
@@ -32,11 +33,16 @@ class Clock:
     def expect_combining(self, seconds: Iterable[float]) -> None:
         """Keep back what the candidates for a combiner are expected to take, the quickest first.
 
-        Those beyond a fifth of the limit are not waited for.
+        One is always tried, so that the first has up to half of the limit. Others are not waited for
+        beyond a fifth of it.
         """
         self._combining = 0.0
-        for needed in sorted(seconds):
-            if self.limit is not None and self._combining + needed <= MOST_FOR_COMBINING * self.limit:
+        if self.limit is None:
+            return
+        first, *others = sorted(seconds) or [0.0]
+        self._combining = min(first, MOST_FOR_ONE * self.limit)
+        for needed in others:
+            if self._combining + needed <= MOST_FOR_COMBINING * self.limit:
                 self._combining += needed
 
     def set_aside(self, seconds: float) -> None:

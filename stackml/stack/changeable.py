@@ -254,8 +254,8 @@ class Changeable:
         check_is_fitted(self, "fitted_")
         if self._built is None:
             raise ParameterError(
-                f"{what} needs the rows the stack was fitted on, and a stack that was loaded, "
-                "compacted or updated does not keep them; fit it again in this process"
+                f"{what} needs the rows the stack was fitted on, and a stack that was loaded, compacted, "
+                "distilled, merged or updated keeps none; fit it again in this process"
             )
         return self._built
 

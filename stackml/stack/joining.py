@@ -120,9 +120,9 @@ def _merged(
     def rebuilt(found: Arrays, weights: Floats) -> FittedLearner:
         return models[0].with_weights(_with(parts, dict(found), weights))
 
-    def score(found: Arrays) -> float:
+    def score(found: Arrays, weights: Floats) -> float:
         assert judge is not None
-        return judge(rebuilt(found, shares))
+        return judge(rebuilt(found, weights))
 
     given = None if not way.merge.takes_weights else shares.tolist()
     context = Context(base, None if judge is None else score, way.seed)
@@ -180,8 +180,8 @@ def _check(name: str, fixed: Sequence[Mapping[str, Any]]) -> None:
             mine, others = first.get(what), other.get(what)
             shown = "" if _is_digest(mine) or _is_digest(others) else f" ({others}, not {mine})"
             raise ParameterError(
-                f"learner '{name}': {what} is not the same in model {number} as in model 1{shown}; such "
-                "models read rows differently and cannot be made one (fold models of one stack read them "
+                f"learner '{name}': model {number} differs from model 1 in {what}{shown}; such models "
+                "read rows differently and cannot be made one (fold models of one stack read them "
                 "alike, and so do stacks fitted on the same rows with the same form)"
             )
 

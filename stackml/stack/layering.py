@@ -31,6 +31,7 @@ MOST_LAYERS = 3
 MOST_ASKED = 2  # learners that take part in a check, those of most weight
 ENOUGH_WEIGHT = 0.9  # of the whole: learners beyond it do not take part
 OUTSIDE = 2  # folds that are asked, the second only where the first speaks for the layer
+MOST_FOR_ASKING = 0.5  # of what is left of a limit
 SURE = 2.0  # standard errors that a layer must gain: it doubles what a row costs
 PORTIONS = (0.45, 0.8, 1.0)  # of a limit, used up by the end of each layer
 
@@ -114,7 +115,7 @@ class Growth:
         self._sources = sources
         self._recipe = recipe
         self._engine = engine
-        self._aside = Engine(engine.n_jobs, Clock(), engine.cache)
+        self._aside = Engine(engine.n_jobs, cache=engine.cache)
         self._asked: tuple[LearnerRun, ...] = ()
         self._known: dict[int, _Outside] = {}
         self._above: dict[int, MetaFeatures] = {}
@@ -129,12 +130,14 @@ class Growth:
         refusal = self._refusal(number, folds)
         if refusal:
             return replace(trial, reason=refusal)
+        self._aside = self._within_limit()
         losses: list[tuple[Rows, Floats, Floats]] = []
         for at in folds[:OUTSIDE]:
             try:
                 losses.append(self._losses(at, results))
             except FitError as error:
-                return replace(trial, reason=f"could not be asked: {error}"[:300])
+                seconds = perf_counter() - began
+                return replace(trial, reason=f"could not be asked: {error}"[:300], seconds=seconds)
             trial = compared(trial, losses, self._sources.target)
             if not trial.gain > NEAR * trial.standard_error:
                 break
@@ -150,11 +153,19 @@ class Growth:
         if not spending.is_limited:
             return ""
         needed = self._expected()
-        if needed > spending.left / 2:
+        if needed > MOST_FOR_ASKING * spending.left:
             return "not asked: no time was left"
         if not spending.is_timed:
             spending.promise(f"asking about layer {number}", needed)
         return ""
+
+    def _within_limit(self) -> Engine:
+        """Return the engine of a check, with an end of its own: fits the clock cut below say too little."""
+        left = self._engine.spending.clock.left if self._engine.spending.is_timed else None
+        clock = Clock() if left is None else Clock(MOST_FOR_ASKING * max(0.0, left))
+        aside = Engine(self._engine.n_jobs, clock, self._engine.cache)
+        aside.prices = self._engine.prices
+        return aside
 
     def _expected(self) -> float:
         """Return about the core-seconds of an answer, by what the learners took or are said to cost."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stackml.combiners.catalog import default_candidates
 from stackml.foundation.errors import ParameterError, near_miss
 from stackml.learners.base import Learner
 from stackml.metrics.catalog import Metric, get_metric
@@ -174,7 +175,7 @@ def replayed(recipe: Recipe, plan: Mapping[str, Any]) -> Recipe:
     Raises
     ------
     ParameterError
-        If the plan fitted a learner that the recipe does not describe.
+        If the plan fitted a learner, or a combiner, that the recipe does not describe.
     """
     rounds: dict[tuple[int, str, int], int] = {}
     only: dict[int, set[str]] = {}
@@ -194,6 +195,12 @@ def replayed(recipe: Recipe, plan: Mapping[str, Any]) -> Recipe:
             refitted.add(name)
         if fit["rounds"] is not None:
             rounds[layer, name, fit["fold"]] = int(fit["rounds"])
+    unasked = set(plan.get("tried", ())) - {candidate.kind for candidate in default_candidates()}
+    if recipe.combiner is None and unasked:
+        raise ParameterError(
+            f"plan: it was recorded with combiner='{min(unasked)}', which 'auto' does not choose from; "
+            "repeat a plan with the combiner it was recorded with"
+        )
     return replace(
         recipe,
         seed=int(plan["seed"]),

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from stackml.foundation.errors import ParameterError
+from stackml.foundation.errors import ParameterError, near_miss
 from stackml.foundation.threads import one_thread_each
 from stackml.learners.base import FittedLearner
-from stackml.merging import Merge, make_merge
+from stackml.merging import MERGES, Merge, make_merge
 from stackml.merging.base import Floats, checked_weights
 from stackml.metrics.catalog import get_metric
 from stackml.stack.adopting import adopted
@@ -62,7 +62,8 @@ def merge(
     X, y : table and target, optional
         Rows that no parent learned from. A greedy soup chooses by them; the merged stack, its parents
         and their ensemble are scored on them; combiner and calibrator are fitted on them where those
-        of the stacks differ, and the record says that its scores are then flattering.
+        of the stacks differ (the combiner as the first stack was told to, a loaded one's with the usual
+        parameters), and the record says that its scores are then flattering.
     sample_weight : array-like, optional
         Of those rows.
     random_state : int, default=0
@@ -100,7 +101,7 @@ def merge(
         job = _Job(stacks, shares, weights, way, rows)
         layers, records = job.layers()
         made = replace(stacks[0], layers=layers)
-        ending = ending_of(stacks, made, rows, seed)
+        ending = ending_of(parents, made, rows, seed)
         made = replace(made, combiner=ending.combiner, calibrator=ending.calibrator)
         record: dict[str, Any] = {
             "method": TREES if way.merge is None else way.merge.kind,
@@ -132,12 +133,19 @@ def _way(method: str | Merge, parameters: dict[str, Any], align: Any, seed: int)
         if parameters:
             raise ParameterError(f"merge: method 'trees' has no parameter '{next(iter(parameters))}'")
         return Way(None, align, seed)
+    if isinstance(method, str) and method not in MERGES:
+        known = (*MERGES, TREES)
+        raise ParameterError(
+            f"merge: unknown method {method!r:.60}{near_miss(method, known)}; known: {', '.join(known)}"
+        )
     return Way(make_merge(method, **parameters), align, seed)
 
 
 def _rows(stack: FittedStack, X: Any, y: Any, sample_weight: Any) -> JudgedRows | None:
     if (X is None) != (y is None):
         raise ParameterError("merge: X and y go together; give both, or neither")
+    if X is None and sample_weight is not None:
+        raise ParameterError("merge: sample_weight is of the rows X and y, and there are none; give them")
     return None if X is None else JudgedRows.of(stack, X, y, sample_weight)
 
 

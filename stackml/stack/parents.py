@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stackml.combiners.base import Context, FittedCombiner
+from stackml.combiners.base import Combiner, Context, FittedCombiner
 from stackml.combiners.catalog import make_combiner
+from stackml.combiners.nested import nested_predictions
 from stackml.decision.base import FittedCalibrator
 from stackml.decision.calibration import choose_calibrator
 from stackml.decision.identity import FittedIdentity
@@ -76,8 +77,10 @@ def checked_parents(models: Any) -> tuple[BaseStack, ...]:
         learners; the message names the first difference.
     """
     given = (models,) if isinstance(models, BaseStack) else models
-    if not isinstance(given, Sequence) or isinstance(given, str) or not given:
+    if not isinstance(given, Sequence) or isinstance(given, str):
         raise ParameterError(f"merge: give a fitted stack or a list of them, not {type(models).__name__}")
+    if not given:
+        raise ParameterError("merge: the list of stacks is empty; give at least one fitted stack")
     for number, model in enumerate(given, start=1):
         if not isinstance(model, BaseStack) or not hasattr(model, "fitted_"):
             what = "is not fitted" if isinstance(model, BaseStack) else f"is a {type(model).__name__}"
@@ -131,8 +134,14 @@ def _column_difference(one: FittedStack, two: FittedStack) -> str:
             return f"the column '{name}' is known to one of them alone"
         for part in fields(a[name]):
             mine, others = getattr(a[name], part.name), getattr(b[name], part.name)
-            if mine != others:
-                return f"the column '{name}' has another {part.name}: {_short(others)}, not {_short(mine)}"
+            if mine == others:
+                continue
+            if part.name == "encoder":  # its terms would fill a screen
+                return (
+                    f"the column '{name}' is read through another encoder, which depends on the rows and "
+                    "the random_state of the fit"
+                )
+            return f"the column '{name}' has another {part.name}: {_short(others)}, not {_short(mine)}"
     if list(a) != list(b):
         return "the columns stand in another order"
     return ""
@@ -162,17 +171,17 @@ class Ending:
     calibrator_from: str
 
 
-def ending_of(
-    parents: Sequence[FittedStack], made: FittedStack, rows: JudgedRows | None, seed: int
-) -> Ending:
+def ending_of(models: Sequence[BaseStack], made: FittedStack, rows: JudgedRows | None, seed: int) -> Ending:
     """Return combiner and calibrator of a merged stack.
 
-    Those on which the parents agree are kept. Others are fitted on the rows given. Without rows
-    different combiners are refused, and different calibrators left out with a warning.
+    Those on which the parents agree are kept. Others are fitted on the rows given, and with a
+    combiner its calibrator, unless no parent has one. Without rows different combiners are refused,
+    and different calibrators left out with a warning.
 
     Parameters
     ----------
-    parents : sequence of FittedStack
+    models : sequence of BaseStack
+        The parents.
     made : FittedStack
         With merged learners, and the first parent's combiner and calibrator.
     rows : JudgedRows, optional
@@ -183,6 +192,7 @@ def ending_of(
     ParameterError
         If combiners differ and there are no rows.
     """
+    parents = [model.fitted_ for model in models]
     first = parents[0]
     same_combiner = len({_of_combiner(p, first) for p in parents}) == 1
     same_calibrator = len({digest(p.calibrator.kind, p.calibrator.to_state()) for p in parents}) == 1
@@ -194,9 +204,14 @@ def ending_of(
                 "merge: the combiners of the stacks weigh the learners differently; give X= and y= of rows "
                 "the stacks were not fitted on, so that a combiner can be fitted to the merged learners"
             )
+        combining = _description(models[0])
+        context = Context(seed, str(first.card.get("metric") or ""))
         meta = made.meta_features(rows.table)
-        combiner = make_combiner(first.combiner.kind).fit(meta, rows.target, Context(seed))
-        return Ending(combiner, FittedIdentity(), "rows", "none")
+        combiner = combining.fit(meta, rows.target, context)
+        if same_calibrator and isinstance(first.calibrator, FittedIdentity):
+            return Ending(combiner, first.calibrator, "rows", "parents")
+        nested = nested_predictions(combining, meta, rows.target, context)
+        return Ending(combiner, _calibrator(nested, rows.target, seed), "rows", "rows")
     if rows is None:
         warnings.warn(
             "merge: the stacks were calibrated differently, so the merged one is not calibrated; give X= and "
@@ -206,9 +221,17 @@ def ending_of(
         )
         return Ending(first.combiner, FittedIdentity(), "parents", "none")
     raw = first.combiner.predict(made.meta_features(rows.table, needed_only=True))
-    target = rows.target
-    calibrator, _ = choose_calibrator(raw, target.values, target.problem, weight=target.weight, seed=seed)
-    return Ending(first.combiner, calibrator, "parents", "rows")
+    return Ending(first.combiner, _calibrator(raw, rows.target, seed), "parents", "rows")
+
+
+def _description(model: BaseStack) -> Combiner:
+    """Return how a stack's combiner was asked for; one chosen by itself, or loaded, as the catalog has it."""
+    given, kind = model.combiner, model.fitted_.combiner.kind
+    return given if isinstance(given, Combiner) and given.kind == kind else make_combiner(kind)
+
+
+def _calibrator(raw: npt.NDArray[np.float64], target: Target, seed: int) -> FittedCalibrator:
+    return choose_calibrator(raw, target.values, target.problem, weight=target.weight, seed=seed)[0]
 
 
 def _of_combiner(stack: FittedStack, first: FittedStack) -> str:

@@ -165,12 +165,23 @@ def test_a_strong_pull_evens_the_load():
     assert max(even) - min(even) < 0.05 < max(free) - min(free)
 
 
+def test_a_gate_that_is_refined_and_one_of_many_classes_are_said_to_cost_more():
+    plain, refined = make_combiner("gated"), make_combiner("gated", top_k=2)
+    assert refined.cost(5000, 10, 1) > plain.cost(5000, 10, 1)
+    assert plain.cost(5000, 10, 6) > plain.cost(5000, 10, 1)
+
+
 def test_parameters_without_meaning_are_refused():
     w = regimes()
     with pytest.raises(ParameterError, match="'gated': top_k=0 must be a whole number of 1 or more"):
         make_combiner("gated", top_k=0)
-    with pytest.raises(ParameterError, match=r"'gated': l2=-1.0 must be 0 or more"):
+    with pytest.raises(ParameterError, match=r"'gated': l2=-1.0 must be a number of 0 or more"):
         make_combiner("gated", l2=-1.0)
+    with pytest.raises(ParameterError, match=r"'gated': l2=None must be a number of 0 or more"):
+        make_combiner("gated", l2=None)
+    with pytest.raises(ParameterError, match=r"'gated': falls_back='no' must be True or False"):
+        make_combiner("gated", falls_back="no")
+    assert make_combiner("gated", top_k=np.int64(2)) == make_combiner("gated", top_k=2)
     blind = replace(w.meta, features=None)
     with pytest.raises(ParameterError, match=r"top_k chooses experts by the features, .* leave top_k out"):
         make_combiner("gated", top_k=1).fit(blind, w.target, w.context)

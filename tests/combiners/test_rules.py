@@ -105,6 +105,9 @@ def test_parameters_without_meaning_are_refused(world):
         ParameterError, match=r"'median': the weight of 'l0' is -1.0; give a number of 0 or more"
     ):
         make_combiner("median", weights={"l0": -1})
+    for given in ([2, 1, 1], {"l0": "twice"}, {"l0": None}, 2):
+        with pytest.raises(ParameterError, match=r"'mean': weights=.* give them by name"):
+            make_combiner("mean", weights=given)
     with pytest.raises(ParameterError, match="every learner has weight 0; leave one above 0"):
         make_combiner("mean", weights=dict.fromkeys(w.meta.learners, 0)).fit(w.meta, w.target, w.context)
     with pytest.raises(ParameterError, match=r"unknown rule 'medain'; did you mean 'median'\?"):
@@ -117,6 +120,20 @@ def test_parameters_without_meaning_are_refused(world):
         ParameterError, match=r"weights \[0.0, 0.0\]: each must be a finite number of 0 or more"
     ):
         rule("mean", BINARY)(column(0.1, 0.2), np.zeros(2))
+
+
+@pytest.mark.parametrize("name", ["mean", "median", "geometric", "vote", "rank_mean"])
+def test_what_is_not_of_the_same_models_is_refused(name):
+    rng = np.random.default_rng(0)
+    outputs = rng.random((4, 50, 1))
+    combine = rule(name, BINARY, Reference.learn(outputs))
+    with pytest.raises(ParameterError, match="5 weights for the predictions of 4 models; give one for each"):
+        combine(outputs, np.ones(5))
+    with pytest.raises(ParameterError, match=r"shape \(4, 50, 3\): a binary problem wants"):
+        combine(rng.random((4, 50, 3)), np.ones(4))
+    if name == "rank_mean":
+        with pytest.raises(ParameterError, match="the reference is of 4 models of 1 outputs"):
+            combine(outputs[:2], np.ones(2))
 
 
 @pytest.mark.parametrize("name", ["vote", "geometric"])

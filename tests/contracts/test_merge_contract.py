@@ -29,7 +29,9 @@ def models(n: int = 3, dtype: type = np.float32) -> list[dict[str, np.ndarray]]:
 
 def context(seed: int = 0, **more) -> Context:
     """Score a model by how near it lies to some place."""
-    return Context(score=lambda arrays: -float(np.abs(arrays["weights"] - 0.3).sum()), seed=seed, **more)
+    return Context(
+        score=lambda arrays, weights: -float(np.abs(arrays["weights"] - 0.3).sum()), seed=seed, **more
+    )
 
 
 def equal(a, b) -> bool:

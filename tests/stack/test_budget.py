@@ -52,6 +52,17 @@ def test_what_was_paced_is_told_and_repeated_without_the_limit(many):
     assert np.array_equal(again.predict_proba(X), stack.predict_proba(X))
 
 
+def test_the_one_combiner_that_is_always_tried_has_its_time_kept_back():
+    clock = Clock(100.0)
+    free = clock.left
+    clock.expect_combining([30.0])  # asked for by name: there is no other to fall back on
+    assert clock.left == pytest.approx(free - 30, abs=1)
+    clock.expect_combining([80.0])
+    assert clock.left == pytest.approx(free - 50, abs=1)
+    clock.expect_combining([1.0, 30.0])
+    assert clock.left == pytest.approx(free - 1, abs=1)
+
+
 def test_a_time_limit_ends_with_a_stack_that_predicts(many):
     X, y = many
     StackClassifier(["lightgbm"], folds=2, time_limit=5).fit(X[:500], y[:500])  # libraries are loaded

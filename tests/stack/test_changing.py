@@ -243,6 +243,12 @@ def test_a_plan_of_other_learners_is_refused(classifier, rows, binary):
         classifier(**MADE, plan=plan).fit(rows, binary)
 
 
+def test_a_plan_of_a_combiner_that_auto_does_not_know_is_refused(classifier, rows, binary):
+    plan = classifier(**{**MADE, "combiner": "vote"}).fit(rows, binary).plan_
+    with pytest.raises(ParameterError, match=r"plan: it was recorded with combiner='vote', .* repeat a plan"):
+        classifier(**{**MADE, "combiner": "auto"}, plan=plan).fit(rows, binary)
+
+
 def without_seconds(plan):
     return {**plan, "fits": [{k: v for k, v in fit.items() if k != "seconds"} for fit in plan["fits"]]}
 

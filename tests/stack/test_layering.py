@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from time import perf_counter
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import stackml
 from stackml.foundation.errors import ParameterError
+from stackml.learners.catalog import make_learner
+from stackml.oof.budget import Clock
 from stackml.oof.engine import Engine
 from stackml.splitting import Fold, Folds
 from stackml.splitting.stratified import StratifiedSplitter
@@ -139,6 +144,20 @@ def test_with_two_folds_or_no_time_there_is_no_answer_and_no_layer():
     stack = regressor(layers="auto", folds=own, work_limit=0.001).fit(X, y)
     assert stack.plan_["layers"] == 1
     assert stack.plan_["layers_tried"][0]["reason"] == "not asked: no time was left"
+
+
+def test_a_check_ends_within_the_limit_where_its_fits_take_longer_than_those_the_clock_cut():
+    X, y = waves(600)
+    folds = StratifiedSplitter(4).split(n_rows=600, y_codes=y, groups=None, time=None, seed=0)
+    built = regressor(learners=["xgboost"], folds=folds).fit(X, y)._built
+    growth = Growth(built.sources, built.recipe, Engine(clock=Clock(3.0)))
+    (run,) = built.layers[0].fitted
+    slow = make_learner("xgboost", learning_rate=1e-4, max_rounds=30_000)
+    growth._asked = (replace(run, learner=slow, seconds=(0.01,) * 4),)
+    began = perf_counter()
+    trial = growth.ask(built.layers)
+    assert perf_counter() - began < 6  # without an end some minutes
+    assert not trial.helps
 
 
 def test_layers_without_meaning_are_refused():

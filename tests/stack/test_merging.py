@@ -11,6 +11,7 @@ import pytest
 from scipy.special import logit
 
 import stackml
+from stackml.combiners.catalog import make_combiner
 from stackml.foundation.errors import DataError, ParameterError, StackmlWarning, StorageError
 from stackml.learners.boosting import Outputs
 from stackml.learners.catalog import LEARNERS, make_learner, restore_learner
@@ -239,6 +240,21 @@ def test_it_is_judged_beside_parents_and_ensemble():
         stackml.merge([one, two], X=X)
 
 
+@pytest.mark.parametrize("seed", [3, 4])
+def test_a_greedy_soup_with_target_codes_is_no_worse_than_its_best_model(seed):
+    rng = np.random.default_rng(seed)
+    X = pd.DataFrame(rng.normal(size=(900, 3)), columns=list("abc"))
+    shop = rng.integers(0, 60, 900)
+    X["shop"] = np.char.add("v", shop.astype(str))
+    y = (X["a"] + 2 * rng.normal(size=60)[shop] + rng.normal(size=900) > 0).astype(int)
+    stack = stackml.StackClassifier(["logistic"], "mean", folds=4, refit=False, calibration="none", n_jobs=1)
+    stack.fit(X[:500], y[:500])
+    record = stackml.merge(stack, "greedy_soup", X=X[500:], y=y[500:]).fitted_.card["merge"]
+    found = {r["model"]: r["value"] for r in record["evaluation"]["scores"] if r["metric"] == "roc_auc"}
+    best = max(value for model, value in found.items() if model.startswith("parent"))
+    assert found["merged"] >= best - 1e-9
+
+
 def test_different_endings_are_refitted_on_rows_or_left_out():
     X, y = rows("binary")
     names = ["lightgbm", "mlp"]
@@ -262,6 +278,26 @@ def test_different_endings_are_refitted_on_rows_or_left_out():
     with warnings.catch_warnings():
         warnings.simplefilter("error", StackmlWarning)
         assert stackml.merge([fitted("lightgbm", "binary"), other], X=X, y=y)
+
+
+def test_a_combiner_fitted_on_rows_keeps_its_parameters_and_is_calibrated():
+    X, y = rows("binary")
+    learners = [(name, make_learner(name, **SMALL[name])) for name in ("lightgbm", "logistic")]
+    asked = make_combiner("gated", top_k=1, falls_back=False)
+    gated = [
+        stackml.StackClassifier(learners, asked, folds=3, random_state=seed, n_jobs=1).fit(X, y)
+        for seed in (0, 1)
+    ]
+    merged = stackml.merge(gated, X=X, y=y)
+    assert merged.fitted_.combiner.gate.top_k == 1
+    ranked = [
+        stackml.StackClassifier(
+            learners, "rank_mean", folds=3, random_state=seed, n_jobs=1, calibration="temperature"
+        ).fit(X, y)
+        for seed in (0, 1)
+    ]
+    record = stackml.merge(ranked, X=X, y=y).fitted_.card["merge"]
+    assert (record["combiner_from"], record["calibrator_from"]) == ("rows", "rows")
 
 
 @pytest.mark.parametrize(
@@ -289,15 +325,29 @@ def test_other_learners_scales_and_shapes_are_named():
     with pytest.raises(ParameterError, match="learner 'one' is a 'linear', not a 'mlp'"):
         stackml.merge([one, fitted("logistic", "binary")])
     wide = stack_of(MLPLearner(hidden=(17, 8), epochs=1), "binary")
-    with pytest.raises(ParameterError, match=r"the hidden layers is not the same .*\[17, 8\], not \[16, 8\]"):
+    with pytest.raises(
+        ParameterError, match=r"from model 1 in the hidden layers \(\[17, 8\], not \[16, 8\]\)"
+    ):
         stackml.merge([one, wide])
     scaled = stackml.StackClassifier(
         [("one", make_learner("mlp", **SMALL["mlp"]))], folds=3, calibration="none", n_jobs=1
     ).fit(X.assign(a=X["a"] * 2), y)
-    with pytest.raises(ParameterError, match="the scale of 'a' is not the same in model 4 as in model 1"):
+    with pytest.raises(ParameterError, match="model 4 differs from model 1 in the scale of 'a'"):
         stackml.merge([one, scaled])
     with pytest.raises(ParameterError, match="the problem is regression, not binary"):
         stackml.merge([one, fitted("mlp", "regression")])
+
+
+def test_another_reading_of_a_text_is_said_in_few_words():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.normal(size=200)})
+    X["note"] = [" ".join(rng.choice(["good", "bad", "red", "blue", "long", "short"], 6)) for _ in range(200)]
+    y = (X["a"] > 0).astype(int)
+    given = {"learners": ["logistic"], "combiner": "mean", "folds": 2, "schema": {"kinds": {"note": "text"}}}
+    one, two = (stackml.StackClassifier(**given, random_state=seed).fit(X, y) for seed in (0, 1))
+    with pytest.raises(ParameterError, match="'note' is read through another encoder") as caught:
+        stackml.merge([one, two])
+    assert len(str(caught.value)) < 400
 
 
 def test_what_cannot_be_merged_is_said():
@@ -318,6 +368,14 @@ def test_what_cannot_be_merged_is_said():
         stackml.merge([fitted("logistic", "binary"), "me"])
     with pytest.raises(ParameterError, match="did you mean 'slerp'"):
         stackml.merge(near, "slurp")
+    with pytest.raises(ParameterError, match=r"did you mean 'trees'\?; known: .*greedy_soup, trees"):
+        stackml.merge(near, "tree")
+    with pytest.raises(ParameterError, match="the list of stacks is empty"):
+        stackml.merge([])
+    with pytest.raises(ParameterError, match="sample_weight is of the rows X and y, and there are none"):
+        stackml.merge(near, sample_weight=np.ones(len(y)))
+    with pytest.raises(ParameterError, match=r"drop_learner needs the rows .* or merged or updated keeps none"):
+        merged.drop_learner("logistic")
     with pytest.raises(ParameterError, match="give X= and y="):
         stackml.merge(near, "greedy_soup")
     with pytest.raises(ParameterError, match="2 weights for 3 models"):
