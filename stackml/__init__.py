@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from stackml.assembly.router import Router as Router
     from stackml.stack.estimators import StackClassifier as StackClassifier
     from stackml.stack.estimators import StackRegressor as StackRegressor
-    from stackml.stack.merging import merge as merge
+    from stackml.stack.merging.front import merge as merge
     from stackml.tables.schema import Overrides as Overrides
     from stackml.tracking.frozen import frozen as frozen
     from stackml.tracking.frozen import warm_start as warm_start
@@ -35,7 +35,7 @@ _ROOMS = {
     "Router": "stackml.assembly.router",
     "LabelUnion": "stackml.assembly.label_union",
     "load": "stackml.assembly.loading",
-    "merge": "stackml.stack.merging",
+    "merge": "stackml.stack.merging.front",
     "Overrides": "stackml.tables.schema",
     "frozen": "stackml.tracking.frozen",
     "warm_start": "stackml.tracking.frozen",

@@ -15,7 +15,7 @@ import stackml
 from stackml.datasets import load_dataset
 from stackml.metrics import get_metric
 from stackml.splitting import holdout_split
-from stackml.stack.compacting import compact
+from stackml.stack.shrinking.compacting import compact
 
 warnings.simplefilter("ignore")
 ROWS, SECONDS, TIMED = 10_000, 20, 2_000

@@ -12,7 +12,7 @@ from stackml.assembly.estimator import Assembly
 from stackml.foundation.errors import DataError, ParameterError
 from stackml.stack.estimator import BaseStack
 from stackml.stack.fitted import FittedStack
-from stackml.stack.foreign import stack_of_estimator
+from stackml.stack.outside.foreign import stack_of_estimator
 
 
 def parts_of(models: Any, *, least: int = 2, rows: pd.DataFrame | None = None) -> tuple[Part, ...]:

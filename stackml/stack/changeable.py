@@ -19,14 +19,14 @@ from stackml.stack.adopting import adopted
 from stackml.stack.arguments import checked_jobs, checked_seed
 from stackml.stack.building import Built
 from stackml.stack.changing import with_learner, with_replacement, without_learner
-from stackml.stack.compacting import compact
-from stackml.stack.distilling import DEFAULT_STUDENT, NAME, distil, lesson_of
 from stackml.stack.fitted import FittedStack
-from stackml.stack.freezing import check_sources
-from stackml.stack.receiving import Received, received, recipe_of
+from stackml.stack.outside.freezing import check_sources
 from stackml.stack.recipe import Recipe
-from stackml.stack.updating import FROZEN, checked_ways, update
-from stackml.stack.ways import REFIT_NEW, News
+from stackml.stack.shrinking.compacting import compact
+from stackml.stack.shrinking.distilling import DEFAULT_STUDENT, NAME, distil, lesson_of
+from stackml.stack.updating.receiving import Received, received, recipe_of
+from stackml.stack.updating.update import FROZEN, checked_ways, update
+from stackml.stack.updating.ways import REFIT_NEW, News
 from stackml.tables.table import Table
 
 

@@ -38,10 +38,10 @@ from stackml.stack.changeable import Changeable
 from stackml.stack.explaining import explained
 from stackml.stack.file import write_stack
 from stackml.stack.fitted import Member
-from stackml.stack.freezing import check_sources
 from stackml.stack.inputs import EncodedTarget, assemble_target, plain_labels
 from stackml.stack.labels import dtype_name
 from stackml.stack.leaderboard import leaderboard, oof_frame, plain_rows, plan_record, replayed
+from stackml.stack.outside.freezing import check_sources
 from stackml.stack.recipe import Recipe, checked_folds
 from stackml.stack.weighing import Weighing
 from stackml.tables.reading import to_frame

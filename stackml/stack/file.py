@@ -17,10 +17,10 @@ from stackml.learners.base import FittedLearner, OutputKind
 from stackml.learners.catalog import restore_learner
 from stackml.stack.bagging import Mean
 from stackml.stack.fitted import FittedStack, Layer, Member
-from stackml.stack.frozen import FittedFrozen
 from stackml.stack.labels import labels_from_state, labels_to_state
+from stackml.stack.outside.frozen import FittedFrozen
+from stackml.stack.outside.warm import FittedWarm
 from stackml.stack.proving import prove
-from stackml.stack.warm import FittedWarm
 from stackml.storage.archive import read_archive, write_archive
 from stackml.storage.fields import one_of, refuse
 from stackml.storage.manifest import Manifest

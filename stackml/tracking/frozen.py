@@ -10,10 +10,10 @@ from stackml.assembly.estimator import Assembly
 from stackml.foundation.errors import ParameterError
 from stackml.learners.continuing import Continuation
 from stackml.stack.fitted import FittedStack
-from stackml.stack.foreign import stack_of_estimator
-from stackml.stack.freezing import begin_from, freeze
-from stackml.stack.frozen import FrozenLearner
-from stackml.stack.warm import WarmLearner
+from stackml.stack.outside.foreign import stack_of_estimator
+from stackml.stack.outside.freezing import begin_from, freeze
+from stackml.stack.outside.frozen import FrozenLearner
+from stackml.stack.outside.warm import WarmLearner
 from stackml.tracking.flavor import load_model
 
 

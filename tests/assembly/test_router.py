@@ -15,7 +15,7 @@ from stackml.assembly.parts import parts_of
 from stackml.datasets import load_dataset
 from stackml.foundation.errors import DataError, ParameterError, StackmlWarning, StorageError
 from stackml.metrics import get_metric
-from stackml.stack.foreign import stack_of_estimator
+from stackml.stack.outside.foreign import stack_of_estimator
 from stackml.storage.archive import read_archive, write_archive
 
 FIT, ALL = 1500, 3000  # rows the models were fitted on, and all

@@ -13,8 +13,8 @@ from stackml.datasets import load_dataset
 from stackml.foundation.errors import DataError, ParameterError
 from stackml.metrics import get_metric
 from stackml.stack import StackClassifier, StackRegressor
-from stackml.stack.distilling import _copies
-from stackml.stack.inventing import invented_rows
+from stackml.stack.shrinking.distilling import _copies
+from stackml.stack.shrinking.inventing import invented_rows
 from stackml.tables.table import Table
 from stackml.tables.target import Problem
 

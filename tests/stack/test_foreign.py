@@ -15,7 +15,7 @@ from sklearn.svm import LinearSVC
 from stackml.assembly.loading import load
 from stackml.foundation.errors import DataError, ParameterError, StorageError
 from stackml.stack.file import read_stack, to_state, write_stack
-from stackml.stack.foreign import stack_of_estimator
+from stackml.stack.outside.foreign import stack_of_estimator
 from stackml.storage.archive import write_archive
 from stackml.tables.table import Table
 

@@ -13,7 +13,7 @@ from stackml.foundation.errors import FitError, ParameterError, SchemaError, Sto
 from stackml.metrics.catalog import get_metric
 from stackml.stack import StackClassifier, StackRegressor
 from stackml.stack.file import to_state
-from stackml.stack.freezing import begin_from, freeze
+from stackml.stack.outside.freezing import begin_from, freeze
 from stackml.storage.archive import read_archive, write_archive
 from stackml.tables.schema import Overrides
 from stackml.tables.table import Table

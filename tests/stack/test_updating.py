@@ -11,7 +11,7 @@ from stackml.datasets.simulators import simulate_credit
 from stackml.foundation.errors import DataError, ParameterError, SchemaError, StorageError
 from stackml.metrics.catalog import get_metric
 from stackml.stack import StackClassifier, StackRegressor
-from stackml.stack.prequential import Judged, choice, compare, predicted, steps
+from stackml.stack.updating.prequential import Judged, choice, compare, predicted, steps
 from stackml.storage.archive import read_archive, write_archive
 from stackml.tables.target import Problem, Target
 

@@ -13,7 +13,7 @@ from stackml.metrics.catalog import Metric, default_metric, get_metric
 from stackml.metrics.intervals import score_together
 from stackml.stack.fitted import FittedStack
 from stackml.stack.leaderboard import PLAN_VERSION, STACK
-from stackml.stack.parents import JudgedRows
+from stackml.stack.merging.parents import JudgedRows
 from stackml.stack.pricing import megabytes
 
 MERGED, ENSEMBLE = "merged", "ensemble"

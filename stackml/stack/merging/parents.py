@@ -68,7 +68,7 @@ def _codes(stack: FittedStack, encoded: Any) -> npt.NDArray[np.int64]:
 
 
 def checked_parents(models: Any) -> tuple[BaseStack, ...]:
-    """Return fitted stacks that are alike; see `stackml.stack.merging.merge`.
+    """Return fitted stacks that are alike; see `stackml.stack.merging.front.merge`.
 
     Raises
     ------

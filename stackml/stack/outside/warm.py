@@ -20,7 +20,7 @@ from stackml.learners.trees.arrays import Trees
 from stackml.learners.trees.booster import Part, Sum
 from stackml.learners.trees.stored import trees_from_state, trees_to_state
 from stackml.stack.fitted import FittedStack
-from stackml.stack.frozen import Dump, FittedFrozen, check_source, source_digest
+from stackml.stack.outside.frozen import Dump, FittedFrozen, check_source, source_digest
 from stackml.storage.fields import finite_number, refuse
 from stackml.storage.state import State
 from stackml.tables.table import Table

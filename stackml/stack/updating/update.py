@@ -20,8 +20,8 @@ from stackml.foundation.threads import one_thread_each
 from stackml.metrics.catalog import Metric
 from stackml.stack.building import Built
 from stackml.stack.fitted import FittedStack
-from stackml.stack.prequential import Floats, Judged, Rows, Step, choice, compare, predicted, steps
-from stackml.stack.ways import WAYS, News, Way, named
+from stackml.stack.updating.prequential import Floats, Judged, Rows, Step, choice, compare, predicted, steps
+from stackml.stack.updating.ways import WAYS, News, Way, named
 
 FROZEN = "frozen"
 BLOCKS = 5

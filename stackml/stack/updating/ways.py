@@ -22,8 +22,8 @@ from stackml.learners.continuing import can_continue, continued
 from stackml.oof.engine import Engine
 from stackml.stack.building import Built, build
 from stackml.stack.fitted import FittedStack, Layer, Member
-from stackml.stack.receiving import Received
 from stackml.stack.recipe import Recipe
+from stackml.stack.updating.receiving import Received
 from stackml.tables.table import Table
 from stackml.tables.target import Target
 

@@ -12,8 +12,8 @@ from stackml.learners.base import Learner
 from stackml.learners.continuing import Continuation
 from stackml.stack.file import DEEPEST, to_state
 from stackml.stack.fitted import FittedStack
-from stackml.stack.frozen import FittedFrozen, FrozenLearner, check_same_target
-from stackml.stack.warm import FittedWarm, WarmLearner
+from stackml.stack.outside.frozen import FittedFrozen, FrozenLearner, check_same_target
+from stackml.stack.outside.warm import FittedWarm, WarmLearner
 from stackml.tables.target import Problem
 
 

@@ -19,9 +19,9 @@ from stackml.stack.arguments import checked_seed
 from stackml.stack.bagging import Member
 from stackml.stack.estimators import StackClassifier, StackRegressor
 from stackml.stack.fitted import FittedStack, Layer, schema_of
-from stackml.stack.joining import Judge, Way, kind_of, one_of_many
-from stackml.stack.merge_record import evaluation, leaderboard_of, metrics_of, plan_of, shown
-from stackml.stack.parents import JudgedRows, checked_parents, ending_of
+from stackml.stack.merging.joining import Judge, Way, kind_of, one_of_many
+from stackml.stack.merging.parents import JudgedRows, checked_parents, ending_of
+from stackml.stack.merging.record import evaluation, leaderboard_of, metrics_of, plan_of, shown
 
 NAME = "merge"
 TREES = "trees"

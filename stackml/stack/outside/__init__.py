@@ -1,0 +1,1 @@
+"""Fitted models from elsewhere, as stacks and as learners of a stack."""

@@ -1,0 +1,1 @@
+"""Smaller stacks: fewer learners, or one that learned what all of them say."""
