@@ -19,6 +19,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, softmax
 
+from stackml.learners.trees.additive import FEW_ROWS
+
 Floats32: TypeAlias = npt.NDArray[np.float32]
 
 BLOCK = 256
@@ -62,17 +64,23 @@ class Net:
         """Return the scores of all members, float32 of shape (n_members, n_rows, n_outputs).
 
         Rows go through in blocks of one size, padded with zeros: a matrix product rounds a row
-        differently in products of different size.
+        differently in products of different size. A few rows go through in a small block.
         """
         n_rows = len(inputs)
         result = np.empty((len(self.head), n_rows, self.head.shape[2]), np.float32)
-        padded = np.zeros((BLOCK, inputs.shape[1]), np.float32)
-        for first in range(0, n_rows, BLOCK):
-            size = min(BLOCK, n_rows - first)
+        block = block_of(n_rows)
+        padded = np.zeros((block, inputs.shape[1]), np.float32)
+        for first in range(0, n_rows, block):
+            size = min(block, n_rows - first)
             padded[:size] = inputs[first : first + size]
             padded[size:] = 0.0
             result[:, first : first + size] = _forward(self, padded)[:, :size]
         return result
+
+
+def block_of(n_rows: int) -> int:
+    """Return the rows that go through the layers at once."""
+    return BLOCK if n_rows > FEW_ROWS else FEW_ROWS
 
 
 @dataclass(eq=False)

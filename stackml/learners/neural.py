@@ -20,6 +20,7 @@ from stackml.learners.adam import Weights as LayerWeights
 from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Rows
 from stackml.learners.boosting import check_parameters, rows_with_weight, training_rows
 from stackml.learners.constant import fit_constant, has_one_class
+from stackml.learners.net_training import block_of
 from stackml.learners.solvers import probabilities
 from stackml.learners.starting import checked_start, start_from_state
 from stackml.learners.weights import Weights
@@ -29,7 +30,6 @@ from stackml.tables.schema import Schema
 from stackml.tables.table import Table
 from stackml.tables.target import Target
 
-_BLOCK = 256
 _STOP_ROWS = 20_000
 _UPDATES = 12_000  # steps of one fit, a few seconds of one core
 _ABSENT = -30.0
@@ -276,13 +276,14 @@ def forward(matrix: Floats, layers: Layers) -> Floats:
     """Return the last layer's output, float32 of shape (n_rows, n_outputs).
 
     Rows go through in blocks of one size, padded with zeros: a matrix product rounds a row
-    differently in products of different size.
+    differently in products of different size. A few rows go through in a small block.
     """
     n_rows = len(matrix)
     result = np.empty((n_rows, layers[-1][1].shape[0]), np.float32)
-    padded = np.zeros((_BLOCK, matrix.shape[1]), np.float32)
-    for first in range(0, n_rows, _BLOCK):
-        size = min(_BLOCK, n_rows - first)
+    block = block_of(n_rows)
+    padded = np.zeros((block, matrix.shape[1]), np.float32)
+    for first in range(0, n_rows, block):
+        size = min(block, n_rows - first)
         padded[:size] = matrix[first : first + size]
         padded[size:] = 0.0
         values = padded

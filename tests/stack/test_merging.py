@@ -374,9 +374,7 @@ def test_what_cannot_be_merged_is_said():
         stackml.merge([])
     with pytest.raises(ParameterError, match="sample_weight is of the rows X and y, and there are none"):
         stackml.merge(near, sample_weight=np.ones(len(y)))
-    with pytest.raises(
-        ParameterError, match=r"drop_learner needs the rows .* merged or updated keeps none"
-    ):
+    with pytest.raises(ParameterError, match=r"drop_learner needs the rows .* merged or updated keeps none"):
         merged.drop_learner("logistic")
     with pytest.raises(ParameterError, match="give X= and y="):
         stackml.merge(near, "greedy_soup")
