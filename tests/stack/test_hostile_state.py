@@ -217,7 +217,7 @@ REFUSED = {
     "mlp": ("binary", each("mlp", lambda m: m["weights"].reverse()), "mlp: biases has the shape"),
     "vocabulary of lists": ("binary", column("k", vocabulary=[1, [2], 3]), "something else than text"),
     "vocabulary twice": ("binary", column("k", vocabulary=["u", "u", "w"]), "holds a word twice"),
-    "parts": ("binary", column("a", parts=10**6), "parts=1000000, not 1 or 2"),
+    "parts": ("binary", column("a", parts=10**6), "parts=1000000, not 1, 2 or 3"),
     "calendar": ("binary", column("a", calendar=["__class__"]), "an unknown calendar part"),
     "column name": ("binary", column("a", name=7), "the name 7, which is no text"),
     "column twice": ("binary", column("a", name="b"), "two columns have one name"),

@@ -99,7 +99,7 @@ def test_a_loaded_stack_goes_each_way_that_needs_no_old_rows(before, later, tmp_
     assert np.array_equal(again.predict_proba(later[0]), loaded.predict_proba(later[0]))
     with pytest.raises(ParameterError, match="the old rows are not in this process"):
         again.update(*news, ways="refit")
-    with pytest.raises(ParameterError, match="loaded, compacted or updated"):
+    with pytest.raises(ParameterError, match="loaded, compacted, distilled, merged or updated"):
         stack.add_learner("hbos")
 
 

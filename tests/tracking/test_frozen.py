@@ -11,20 +11,12 @@ from stackml.stack.estimators import StackClassifier
 from stackml.tracking.requirements import pip_requirements
 
 
-def test_a_registered_model_is_a_learner_by_its_uri(
-    logged, store, classifier, rows, target, monkeypatch, tmp_path
-):
-    import mlflow
-
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(store.tracking_uri)
-    try:
-        old = stackml.frozen("models:/fraud/1")
-        assert old == stackml.frozen(classifier)
-        with pytest.raises(TrackingError, match="fraud"):
-            stackml.frozen("models:/fraud/77")
-    finally:
-        mlflow.set_tracking_uri(before)
+def test_a_registered_model_is_a_learner_by_its_uri(logged, store, classifier, rows, target, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.tracking_uri)
+    old = stackml.frozen("models:/fraud/1")
+    assert old == stackml.frozen(classifier)
+    with pytest.raises(TrackingError, match="fraud"):
+        stackml.frozen("models:/fraud/77")
     stack = StackClassifier([("old", old), "hbos", "logistic"], folds=2, n_jobs=1).fit(rows, target)
     want = classifier.predict_proba(rows)[:, 1]
     np.testing.assert_allclose(stack.oof_["old"], want, atol=1e-6)
