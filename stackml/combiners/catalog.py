@@ -81,7 +81,7 @@ COMBINERS: tuple[CombinerEntry, ...] = (
     ),
     CombinerEntry("gated", GatedCombiner, FittedGated, "weights that depend on the row, all or few a row"),
     CombinerEntry("single", SingleCombiner, FittedSingle, "the one best learner"),
-    CombinerEntry("auto", AutoCombiner, None, "the simplest within one standard error of the best"),
+    CombinerEntry("auto", AutoCombiner, None, "the simplest within half a standard error of the best"),
 )
 
 FITTED: dict[str, type[FittedCombiner]] = {

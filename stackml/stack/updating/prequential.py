@@ -13,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from stackml.combiners.comparing import NEAR
 from stackml.metrics.catalog import Metric
 from stackml.metrics.intervals import score_together
 from stackml.tables.target import Target
@@ -22,7 +23,6 @@ Floats = npt.NDArray[np.float64]
 
 _RESAMPLES = 200
 _IN_LEVEL = 0.6827  # of a normal distribution lies within one standard error
-_NEAR = 0.5  # of a standard error: what a simpler candidate may be worse and still be preferred (0008)
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,4 +163,4 @@ def choice(judged: Sequence[Judged]) -> Judged:
     if not winners:
         return judged[0]
     best = max(winners, key=lambda found: found.gain)
-    return next(found for found in winners if found.gain >= best.gain - _NEAR * best.standard_error)
+    return next(found for found in winners if found.gain >= best.gain - NEAR * best.standard_error)
