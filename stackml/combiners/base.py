@@ -130,7 +130,7 @@ class Combiner(ABC):
 
     def cost(self, n_rows: int, n_learners: int, n_outputs: int) -> float:
         """Return about the seconds of one core that judging it by nested cross-validation takes."""
-        return 4e-7 * n_rows * n_learners * n_outputs
+        return 1e-7 * n_rows * n_learners * n_outputs
 
     @property
     def parameters(self) -> dict[str, Any]:

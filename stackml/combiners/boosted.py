@@ -72,7 +72,7 @@ class BoostedCombiner(Combiner):
 
     def cost(self, n_rows: int, n_learners: int, n_outputs: int) -> float:
         """Return about the seconds of one core that judging it takes: a tree an output and round."""
-        return float(1e-5 * n_rows * n_outputs * (n_learners * n_outputs) ** 0.5)
+        return float(1.3e-5 * n_rows * n_outputs * (n_learners * n_outputs) ** 0.5)
 
     def fit(self, meta: MetaFeatures, target: Target, context: Context) -> FittedBoosted:
         """Return the weighted mean with as many trees as help on folds held out."""

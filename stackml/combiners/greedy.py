@@ -53,6 +53,10 @@ class GreedyCombiner(Combiner):
         if not 0 < self.share <= 1:
             raise ParameterError(f"combiner 'greedy': share={self.share} must lie above 0 and at most 1")
 
+    def cost(self, n_rows: int, n_learners: int, n_outputs: int) -> float:
+        """Return about the seconds of one core that judging it takes; a metric of two classes sorts."""
+        return (2.5e-6 if n_outputs == 1 else 1.5e-7) * min(n_rows, self.most_rows) * n_learners * n_outputs
+
     def fit(self, meta: MetaFeatures, target: Target, context: Context) -> FittedGreedy:
         """Return the mean weights over bags at the best number of steps."""
         meta, target = checked(meta, target)

@@ -19,6 +19,8 @@ PROBED_ABOVE = 0.05  # of what is left: a cheaper learner is begun without a pro
 MAY_BE_CUT = 0.35  # of the usual work: a learner that stops early may need no more
 CHEAP, DEAR = 0.1, 0.3  # of the budget
 NOT_ROUNDS = 0.9  # of a fit's time is spent on what the clock can end
+SHARE_OF_PART = 0.1  # a learner that wants all that is left needs this share in the ensemble
+DEAR_TRIAL = 0.1  # of what is left
 SLACK = 1.3  # times what a fit is expected to take, before the clock ends it
 
 
@@ -43,6 +45,10 @@ class Candidate:
         Core-seconds it may take where its fits turn out longer than expected.
     message : str
         Why it was skipped or failed.
+    trial : int
+        Folds it is tried on.
+    dropped : bool
+        Whether it was tried and of no use.
     """
 
     name: str
@@ -55,6 +61,8 @@ class Candidate:
     running: int = 0
     outcomes: dict[int, FitOutcome] = field(default_factory=dict)
     message: str = ""
+    trial: int = TRIAL_FOLDS
+    dropped: bool = False
 
     @property
     def is_settled(self) -> bool:
@@ -92,7 +100,8 @@ class Board:
     """The learners of a run in their order, and the rules by which their fits are let go.
 
     Without a limit every fit is ready at once. Within one a learner is admitted when those
-    before it have nothing left to start: it is paced to what is left, tried on two folds, and
+    before it have nothing left to start: it is paced to what is left, tried on two folds (one where
+    that is dear), and
     goes on to the others unless time is scarce and the ensemble has no use for it. Verdicts fall
     in the order of the learners, so that a limit of work decides alike on every machine.
 
@@ -252,6 +261,13 @@ class Board:
             candidate.allotted = float("inf")
             return
         must = all(c.status in ("failed", "skipped", "waiting", "probing") for c in self.candidates)
+        if not must and self._is_dear(candidate):
+            candidate.trial = 1
+            kind = candidate.learner.kind
+            sibling = next((c for c in self.candidates if c.dropped and c.learner.kind == kind), None)
+            if sibling is not None:
+                self._skip(candidate, f"not tried: '{sibling.name}', of the same kind, was dropped")
+                return
         found = self._paced(candidate, must)
         if found is None:
             return
@@ -261,9 +277,14 @@ class Board:
         candidate.tasks = tuple(paced_task(task, found, self.job) for task in candidate.tasks)
         self.spending.promise(candidate.name, found.expected)
         self._set_aside()
-        candidate.status = "trying" if len(candidate.tasks) > TRIAL_FOLDS and not must else "finishing"
-        n_ready = TRIAL_FOLDS if candidate.status == "trying" else len(candidate.tasks)
+        candidate.status = "trying" if len(candidate.tasks) > candidate.trial and not must else "finishing"
+        n_ready = candidate.trial if candidate.status == "trying" else len(candidate.tasks)
         candidate.ready.extend(candidate.tasks[:n_ready])
+
+    def _is_dear(self, candidate: Candidate) -> bool:
+        """Return whether trying a learner takes much from those that wait, which cannot all be fitted."""
+        needed = self._price(candidate) * sum(task.cost for task in candidate.tasks[:TRIAL_FOLDS])
+        return needed > DEAR_TRIAL * self.spending.left and self._is_scarce()
 
     def _paced(self, candidate: Candidate, must: bool) -> Pace | None:
         price, left = self._price(candidate), self.spending.left
@@ -296,23 +317,32 @@ class Board:
                 continue
             if candidate.status != "trying" or candidate.ready or candidate.running:
                 return
-            if len(candidate.outcomes) < TRIAL_FOLDS:
+            if len(candidate.outcomes) < candidate.trial:
                 return
             self._judge(candidate)
 
     def _judge(self, candidate: Candidate) -> None:
         if self._is_scarce():
             share = share_in_ensemble(
-                self._tried(candidate), list(self._peers()), self.job.target, self._rows
+                self._tried(candidate, candidate.trial),
+                list(self._peers(candidate.trial)),
+                self.job.target,
+                self._rows(candidate.trial),
             )
-            if share < LEAST_SHARE:
+            if share < max(LEAST_SHARE, self._dearness(candidate)):
                 self.spending.refund(candidate.name)
-                self._skip(
-                    candidate, f"dropped after {TRIAL_FOLDS} folds: its weight in the ensemble is {share:.1%}"
-                )
+                candidate.dropped = True
+                after = "one fold" if candidate.trial == 1 else f"{candidate.trial} folds"
+                self._skip(candidate, f"dropped after {after}: its weight in the ensemble is {share:.1%}")
                 return
         candidate.status = "finishing"
-        candidate.ready.extend(candidate.tasks[TRIAL_FOLDS:])
+        candidate.ready.extend(candidate.tasks[candidate.trial :])
+
+    def _dearness(self, candidate: Candidate) -> float:
+        """Return the share in the ensemble that the folds still to come must be worth."""
+        rest = self._price(candidate) * sum(task.cost for task in candidate.remaining)
+        left = self.spending.left + rest  # it was promised to this one
+        return SHARE_OF_PART * rest / left if left > 0 else LEAST_SHARE
 
     def _is_scarce(self) -> bool:
         """Return whether those that wait want more than is left."""
@@ -320,24 +350,23 @@ class Board:
         wanted = sum(self._price(c) * task.cost for c in waiting for task in c.tasks)
         return wanted > self.spending.left
 
-    @property
-    def _rows(self) -> Rows:
-        folds = self.job.folds.folds[:TRIAL_FOLDS]
+    def _rows(self, n_folds: int) -> Rows:
+        folds = self.job.folds.folds[:n_folds]
         return np.concatenate([fold.held_out for fold in folds])
 
-    def _tried(self, candidate: Candidate) -> Tried:
+    def _tried(self, candidate: Candidate, n_folds: int) -> Tried:
         outcomes = candidate.outcomes
         if OUT_OF_BAG in outcomes:
-            predictions = outcomes[OUT_OF_BAG].held_out[self._rows]
+            predictions = outcomes[OUT_OF_BAG].held_out[self._rows(n_folds)]
         else:
-            predictions = np.concatenate([outcomes[fold].held_out for fold in range(TRIAL_FOLDS)])
+            predictions = np.concatenate([outcomes[fold].held_out for fold in range(n_folds)])
         kind = candidate.learner.output_kind(self.job.target.problem)
         return Tried(candidate.name, kind, predictions)
 
-    def _peers(self) -> Iterator[Tried]:
+    def _peers(self, n_folds: int) -> Iterator[Tried]:
         for candidate in self.candidates:
             if candidate.status in ("finishing", "fitted") and _has_tried(candidate):
-                yield self._tried(candidate)
+                yield self._tried(candidate, n_folds)
 
     def _skip(self, candidate: Candidate, reason: str) -> None:
         self._give_up(candidate, "skipped", reason)

@@ -20,7 +20,6 @@ from stackml.splitting import choose_splitter
 from stackml.tables import Problem, Table, Target
 
 
-@final
 @dataclass(frozen=True)
 class PricedLearner(Learner):
     """Says the truth with some noise; costs what it says, and sleeps as long if it has to."""
@@ -46,6 +45,14 @@ class PricedLearner(Learner):
         chance = np.random.default_rng(seed).normal(scale=self.noise, size=target.n_rows)
         # The table's first column numbers the rows, so that any row's truth can be looked up.
         return FittedPriced(np.clip(0.2 + 0.6 * target.values + chance, 0.01, 0.99))
+
+
+@final
+@dataclass(frozen=True)
+class OtherLearner(PricedLearner):
+    """One of another kind."""
+
+    kind: ClassVar[str] = "other"
 
 
 class FittedPriced(FittedLearner):
@@ -107,7 +114,7 @@ def priced(**given):
 def test_a_limit_of_work_decides_alike_however_many_fits_run_at_once(n_jobs):
     learners = [
         ("good", priced(noise=0.2, price=4.0)),
-        ("noise", priced(noise=3.0, price=5.0)),
+        ("noise", OtherLearner(noise=3.0, price=5.0)),
         ("fine", priced(noise=0.2, price=4.0)),
         ("large", priced(price=40.0)),
         ("small", priced(noise=0.3, price=0.1)),
@@ -124,8 +131,33 @@ def test_a_limit_of_work_decides_alike_however_many_fits_run_at_once(n_jobs):
         "late": ("skipped", 100),
     }
     reasons = {run.name: run.message for run in result.runs}
-    assert reasons["noise"] == "dropped after 2 folds: its weight in the ensemble is 0.0%"
+    assert reasons["noise"] == "dropped after one fold: its weight in the ensemble is 0.0%"
     assert "units of work, " in reasons["large"]
+
+
+def test_another_of_a_kind_that_was_of_no_use_is_not_tried_where_that_is_dear():
+    learners = [
+        ("good", priced(noise=0.2, price=4.0)),
+        ("noise", priced(noise=3.0, price=5.0)),
+        ("alike", priced(noise=3.0, price=5.0)),
+        ("late", priced(price=40.0)),
+    ]
+    runs = Engine(work=60.0).run(learners, job()).runs
+    assert runs[1].message == "dropped after one fold: its weight in the ensemble is 0.0%"
+    assert runs[2].message == "not tried: 'noise', of the same kind, was dropped"
+
+
+def test_a_learner_that_takes_much_of_what_is_left_must_be_worth_it():
+    def statuses(noise):
+        learners = [
+            ("good", priced(noise=0.2, price=4.0)),
+            ("so", priced(noise=noise, price=8.0)),
+            ("late", priced(price=90.0)),
+        ]
+        return [run.status for run in Engine(work=70.0).run(learners, job(3000)).runs]
+
+    assert statuses(0.2)[1] == "fitted"
+    assert statuses(0.7)[1] == "skipped"
 
 
 def test_a_learner_of_no_use_is_kept_where_time_is_plentiful():
@@ -262,12 +294,12 @@ def test_verdicts_wait_for_those_before_however_long_they_take(n_jobs):
     work = job()
     learners = [
         ("bag", BaggedLearner(slow=0.3, knows=0.5)),
-        ("noise", priced(noise=50.0, price=1.0)),
+        ("noise", OtherLearner(noise=50.0, price=1.0)),
         ("dear", priced(price=4.0)),
     ]
     result = Engine(n_jobs=n_jobs, work=20.0).run(learners, work)
     assert [run.status for run in result.runs] == ["fitted", "skipped", "fitted"]
-    assert result.runs[1].message.startswith("dropped after 2 folds")
+    assert result.runs[1].message.startswith("dropped after")
 
 
 @pytest.mark.parametrize("n_jobs", [1, 4])
