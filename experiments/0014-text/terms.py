@@ -15,7 +15,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from stackml.features.dense import DenseChoice, prepare_dense
+from stackml.features.dense import DenseChoice
+from stackml.features.dense_rows import prepare_dense
 from stackml.learners.base import Budget
 from stackml.learners.linear import LogisticLearner
 from stackml.tables import Problem, Table, Target

@@ -1,12 +1,12 @@
 """The view for linear, neural and neighbour learners: a float32 matrix without gaps, near unit scale.
 
-What needs no target (scales, one-hot columns, gaps, frequencies) is learned once for all folds by
-`prepare_dense`; target codes are added inside the fold by `PreparedDense.fit`.
+What needs no target (scales, one-hot columns, gaps, frequencies) is learned once for all folds; target
+codes are added inside the fold (see `stackml.features.dense_rows`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -26,19 +26,17 @@ from stackml.features.levels import (
 )
 from stackml.features.scaling import CLIP, Floats32, Scaler, Spread, learn_scaler, scaler_from_state
 from stackml.features.shared import SharedViews
-from stackml.features.target_encoding import TargetEncoder, fit_target_encoder
+from stackml.features.target_encoding import TargetEncoder
 from stackml.features.wide import NOTHING_WIDE, WideBlock, learn_wide
 from stackml.foundation.digest import digest
 from stackml.storage.fields import finite_array, finite_number, positions
 from stackml.storage.state import State
 from stackml.tables.schema import Schema
 from stackml.tables.table import Table
-from stackml.tables.target import Target
 
 Rows = npt.NDArray[np.int64]
 
 _BLOCK = 8192
-_KEPT = 64 << 20  # bytes of a matrix that is made once for all folds; of a larger one a fold's rows are
 
 
 @dataclass(frozen=True)
@@ -99,44 +97,59 @@ class PlainDense:
     frequency_scaler: Scaler
     wide: WideBlock = NOTHING_WIDE
 
-    def transform(self, table: Table, rows: Rows | None = None, room: int = 0) -> Floats32:
-        """Return the rows of a table, all or some, as float32 of shape (n_rows, n_plain + room).
+    def transform(self, table: Table) -> Floats32:
+        """Return the rows of a table as float32 of shape (n_rows, n_plain)."""
+        return _in_blocks(self._rows, self._checked(table))
 
-        The last `room` columns are left for the caller to fill.
+    def narrow(self, table: Table) -> Floats32:
+        """Return what of the rows takes work to make, float32 of shape (n_rows, n_narrow).
+
+        `widened` makes the rows of `transform` from it, by a comparison or a copy for each column.
         """
+        return _in_blocks(self._narrow, self._checked(table))
+
+    def widened(self, narrow: Floats32, codes: Codes) -> Floats32:
+        """Return rows of `transform`.
+
+        Parameters
+        ----------
+        narrow : float32 ndarray of shape (n_rows, n_narrow)
+        codes : int32 ndarray of shape (n_rows, n_categories)
+            Codes of the same rows.
+        """
+        n = len(self.slots)
+        numbers, gaps, rest = (
+            narrow[:, :n],
+            narrow[:, n : n + len(self.gaps)],
+            narrow[:, n + len(self.gaps) :],
+        )
+        parts = [numbers]
+        parts += [np.maximum(numbers - np.float32(hinge), 0) for hinge in self.hinges]
+        parts.append(gaps)
+        parts += [indicators(codes[:, column], n_levels) for column, n_levels in self.one_hot]
+        parts.append(rest)
+        return np.concatenate(parts, axis=1)
+
+    def _checked(self, table: Table) -> Table:
         check_levels((*self.one_hot, *self.frequencies.levels), table.schema)
         check_columns(self.slots, table.numbers.shape[1])
         check_columns(self.gaps, len(self.slots))
         check_columns(self.ordered, table.codes.shape[1])
         self.wide.check(table.numbers.shape[1])
-        n_rows = table.n_rows if rows is None else len(rows)
-
-        def block(begin: int) -> Floats32:
-            span = slice(begin, begin + _BLOCK)
-            at = span if rows is None else rows[span]
-            return self._rows(table.numbers[at], table.codes[at])
-
-        first = block(0)
-        width = first.shape[1]
-        if n_rows <= _BLOCK and not room:
-            return first
-        # Block by block: the parts of all rows at once would take the matrix's memory a second time.
-        matrix = np.empty((n_rows, width + room), np.float32)
-        matrix[:_BLOCK, :width] = first
-        for begin in range(_BLOCK, n_rows, _BLOCK):
-            matrix[begin : begin + _BLOCK, :width] = block(begin)
-        return matrix
+        return table
 
     def _rows(self, all_numbers: Floats32, codes: Codes) -> Floats32:
+        return self.widened(self._narrow(all_numbers, codes), codes)
+
+    def _narrow(self, all_numbers: Floats32, codes: Codes) -> Floats32:
         block = all_numbers[:, self.slots]
-        numbers = self.scaler.transform(block)
-        parts = [numbers]
-        parts += [np.maximum(numbers - np.float32(hinge), 0) for hinge in self.hinges]
-        parts.append(np.isnan(block[:, self.gaps]).astype(np.float32))
-        parts += [indicators(codes[:, column], n) for column, n in self.one_hot]
-        parts.append(self.ranks.transform(ranks(codes[:, list(self.ordered)])))
-        parts.append(self.frequency_scaler.transform(self.frequencies.encode(codes)))
-        parts += self.wide.parts(all_numbers)
+        parts = [
+            self.scaler.transform(block),
+            np.isnan(block[:, self.gaps]).astype(np.float32),
+            self.ranks.transform(ranks(codes[:, list(self.ordered)])),
+            self.frequency_scaler.transform(self.frequencies.encode(codes)),
+            *self.wide.parts(all_numbers),
+        ]
         return np.concatenate(parts, axis=1)
 
     @cached_property
@@ -207,12 +220,7 @@ class DenseView:
         if not self.encoder.columns:
             return plain
         encoded = self.encoder.encode(views.table.codes)
-        return np.concatenate([plain, _in_unit(encoded, self.unit)], axis=1)
-
-    def matrix_of(self, prepared: PreparedDense, rows: Rows) -> Floats32:
-        """Return the matrix of rows prepared before, as rows to be scored."""
-        encoded = self.encoder.encode(prepared.table.codes[rows])
-        return _filled(prepared.of(rows, encoded.shape[1]), encoded, self.unit)
+        return np.concatenate([plain, in_unit(encoded, self.unit)], axis=1)
 
     def to_state(self) -> State:
         """Return all parts as plain data."""
@@ -228,72 +236,8 @@ class DenseView:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class PreparedDense:
-    """What the folds share.
-
-    Attributes
-    ----------
-    table : Table
-    plain : PlainDense
-    matrix : float32 ndarray of shape (n_rows, n_plain), optional
-        Every row through `plain`, where that takes little memory; else rows go through it as they
-        are asked for, once a fold.
-    """
-
-    table: Table
-    plain: PlainDense
-    matrix: Floats32 | None
-
-    def of(self, rows: Rows, room: int = 0) -> Floats32:
-        """Return some rows through `plain`, as `PlainDense.transform` does."""
-        if self.matrix is None:
-            return self.plain.transform(self.table, rows, room)
-        if not room:
-            return self.matrix[rows]
-        found = np.empty((len(rows), self.matrix.shape[1] + room), np.float32)
-        found[:, : self.matrix.shape[1]] = self.matrix[rows]
-        return found
-
-    def fit(self, target: Target, rows: Rows, seed: int) -> tuple[DenseView, Floats32]:
-        """Add target codes learned from `rows`.
-
-        Returns
-        -------
-        view : DenseView
-        matrix : float32 ndarray of shape (n_train, n_dense)
-            The training rows; their target codes come from inner folds without them.
-        """
-        columns = self.plain.frequencies.columns
-        n_levels = level_counts(self.table.schema)
-        encoder, encoded = fit_target_encoder(self.table.codes, columns, n_levels, target, rows, seed)
-        deviation = encoded.std(axis=0, dtype=np.float64)
-        unit = np.where(deviation > 1e-6, deviation, 1.0).astype(np.float32)
-        matrix = self.of(rows, encoded.shape[1])
-        return DenseView(self.plain, encoder, unit), _filled(matrix, encoded, unit)
-
-    def fit_plain(self) -> DenseView:
-        """Return the view without target codes, for learners that look at no target."""
-        return DenseView(self.plain, TargetEncoder((), [], 1), np.zeros(0, np.float32))
-
-
-def prepare_dense(table: Table, rows: Rows | None, choice: DenseChoice) -> PreparedDense:
-    """Learn scales, gaps and frequencies without the target, and put rows through them.
-
-    Parameters
-    ----------
-    table : Table
-    rows : int64 ndarray, optional
-        Rows to learn from; all by default.
-    choice : DenseChoice
-    """
-    plain = _learn_plain(table if rows is None else table.take(rows), choice)
-    width = plain.transform(table, np.arange(1)).shape[1]
-    is_small = 4 * width * table.n_rows <= _KEPT
-    return PreparedDense(table, plain, plain.transform(table) if is_small else None)
-
-
-def _learn_plain(seen: Table, choice: DenseChoice) -> PlainDense:
+def learn_plain(seen: Table, choice: DenseChoice) -> PlainDense:
+    """Learn scales, gaps, levels and frequencies from a table."""
     n_levels = level_counts(seen.schema)
     coarse = _coarse(seen.schema)
     slots = np.array([i for i in seen.schema.plain_slots if coarse[i]], np.int64)
@@ -322,12 +266,20 @@ def _coarse(schema: Schema) -> list[bool]:
     return [slot not in fine for slot in schema.number_slots]
 
 
-def _filled(matrix: Floats32, encoded: Floats32, unit: Floats32) -> Floats32:
-    """Return the matrix with target codes, in their unit, in the last of its columns."""
-    if encoded.shape[1]:
-        matrix[:, -encoded.shape[1] :] = _in_unit(encoded, unit)
-    return matrix
-
-
-def _in_unit(encoded: Floats32, unit: Floats32) -> Floats32:
+def in_unit(encoded: Floats32, unit: Floats32) -> Floats32:
+    """Return target codes in their unit."""
     return np.clip(encoded / unit, -CLIP, CLIP)
+
+
+def _in_blocks(make: Callable[[Floats32, Codes], Floats32], table: Table) -> Floats32:
+    """Return rows made of a table's numbers and codes, a block at a time."""
+    first = make(table.numbers[:_BLOCK], table.codes[:_BLOCK])
+    if table.n_rows <= _BLOCK:
+        return first
+    # The parts of all rows at once would take the matrix's memory a second time.
+    matrix = np.empty((table.n_rows, first.shape[1]), np.float32)
+    matrix[:_BLOCK] = first
+    for begin in range(_BLOCK, table.n_rows, _BLOCK):
+        span = slice(begin, begin + _BLOCK)
+        matrix[span] = make(table.numbers[span], table.codes[span])
+    return matrix

@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
+from stackml.features.dense_rows import DenseMatrix
+
 Floats: TypeAlias = npt.NDArray[np.float32]
 Layers: TypeAlias = "list[tuple[Floats, Floats]]"
 
@@ -75,7 +77,7 @@ class Weights:
 
 
 def train_epochs(
-    matrix: Floats,
+    matrix: DenseMatrix,
     outcome: Floats,
     weight: Floats | None,
     hidden: tuple[int, ...],
@@ -87,7 +89,7 @@ def train_epochs(
 
     Parameters
     ----------
-    matrix : float32 ndarray of shape (n_rows, n_columns)
+    matrix : float32 ndarray of shape (n_rows, n_columns), or DenseRows
         Near unit scale.
     outcome : float32 ndarray of shape (n_rows, n_outputs)
         The value, 0 or 1, or class indicators.

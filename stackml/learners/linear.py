@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Self, TypeAlias, final
 import numpy as np
 import numpy.typing as npt
 
-from stackml.features.dense import DenseChoice, DenseView, PreparedDense, prepare_dense
+from stackml.features.dense import DenseChoice, DenseView
+from stackml.features.dense_rows import PreparedDense, prepare_dense
 from stackml.features.inner import Part, inner_holdout
 from stackml.features.likeness import code_tables, dense_parts, with_code_tables
 from stackml.features.shared import SharedViews
@@ -280,7 +281,7 @@ def _choose_alpha(design: Design, y: Floats, weight: Floats, part: Part) -> floa
 
     def loss(alpha: float) -> float:
         found = solve(alpha)
-        scores = held_out.matrix.astype(np.float64) @ found.dense[:, 0] + found.intercept[0]
+        scores = held_out.matrix[:].astype(np.float64) @ found.dense[:, 0] + found.intercept[0]
         if held_out.terms is not None:
             scores += held_out.terms @ found.terms[:, 0]
         return float(weight[apply] @ (scores - y[apply]) ** 2)

@@ -15,10 +15,10 @@ import scipy.sparse as sp
 from scipy.linalg import eigh
 from scipy.optimize import minimize
 
+from stackml.features.dense_rows import DenseMatrix, DenseRows
 from stackml.features.shared import SharedViews
 from stackml.learners.solvers import (
     ABSENT,
-    Matrix,
     RidgePath,
     fit_logistic,
     linear_scores,
@@ -40,17 +40,18 @@ class Design:
 
     Attributes
     ----------
-    matrix : float32 ndarray of shape (n_rows, n_dense)
+    matrix : float32 ndarray of shape (n_rows, n_dense), or DenseRows
     terms : float32 csr_matrix of shape (n_rows, n_terms), optional
         Of all text columns, side by side; None where the table has no text.
     """
 
-    matrix: Matrix
+    matrix: DenseMatrix
     terms: Sparse | None = None
 
     def take(self, rows: Rows) -> Design:
         """Return some rows."""
-        return Design(self.matrix[rows], None if self.terms is None else self.terms[rows])
+        matrix = self.matrix.some(rows) if isinstance(self.matrix, DenseRows) else self.matrix[rows]
+        return Design(matrix, None if self.terms is None else self.terms[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +181,7 @@ def _descend(
     n_dense, n_terms = design.matrix.shape[1], terms.shape[1]
     total = float(weight.sum())
     share, ridge = (weight / total)[:, None], penalty / total
-    X = design.matrix.astype(np.float64)
+    X = design.matrix[:].astype(np.float64)
     gram, means = moments_of(design.matrix, weight)
     values, vectors = eigh(gram / total)
     unit = np.sqrt(np.maximum(values, 0.0) + ridge + 1e-8)

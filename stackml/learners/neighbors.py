@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Self, TypeAlias, final
 import numpy as np
 import numpy.typing as npt
 
-from stackml.features.dense import DenseChoice, DenseView, PreparedDense, prepare_dense
+from stackml.features.dense import DenseChoice, DenseView
+from stackml.features.dense_rows import DenseMatrix, PreparedDense, prepare_dense
 from stackml.features.shared import SharedViews
 from stackml.foundation.randomness import stream
 from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Rows
@@ -222,12 +223,19 @@ def _outcome(target: Target, rows: Rows) -> npt.NDArray[np.float64]:
 
 
 def _relevance(
-    matrix: Floats32, outcome: npt.NDArray[np.float64], weight: npt.NDArray[np.float64], least: float
+    matrix: DenseMatrix, outcome: npt.NDArray[np.float64], weight: npt.NDArray[np.float64], least: float
 ) -> Floats32:
     share = weight / weight.sum()
     centred = outcome - share @ outcome
-    variance = share @ (matrix.astype(np.float64) ** 2) - (share @ matrix) ** 2
-    covariance = matrix.T @ (share[:, None] * centred)
+    squares, sums = np.zeros(matrix.shape[1]), np.zeros(matrix.shape[1])
+    covariance = np.zeros((matrix.shape[1], centred.shape[1]))
+    for first in range(0, len(matrix), _BLOCK):
+        span = slice(first, first + _BLOCK)
+        block = matrix[span].astype(np.float64)
+        squares += share[span] @ block**2
+        sums += share[span] @ block
+        covariance += block.T @ (share[span, None] * centred[span])
+    variance = squares - sums**2
     scale = np.sqrt(np.maximum(variance, 1e-12)[:, None] * np.maximum(share @ centred**2, 1e-12))
     correlation = np.abs(covariance / scale).max(axis=1)
     return np.asarray(least + (1 - least) * correlation / max(correlation.max(), 1e-12), np.float32)

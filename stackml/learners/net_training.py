@@ -19,6 +19,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, softmax
 
+from stackml.features.dense_rows import DenseMatrix
+from stackml.features.pieces import NO_PIECES, Pieces
 from stackml.learners.trees.additive import FEW_ROWS
 
 Floats32: TypeAlias = npt.NDArray[np.float32]
@@ -43,12 +45,15 @@ class Net:
         Layers all members share.
     head : float32 ndarray of shape (n_members, n_in, n_outputs)
     shift : float32 ndarray of shape (n_members, 1, n_outputs)
+    pieces : Pieces
+        What is put beside the inputs before all else; `n_inputs` counts it.
     """
 
     scale: Floats32
     hidden: list[tuple[Floats32, Floats32]]
     head: Floats32
     shift: Floats32
+    pieces: Pieces = NO_PIECES
 
     @property
     def arrays(self) -> list[Floats32]:
@@ -58,10 +63,14 @@ class Net:
     def like(self, arrays: list[Floats32]) -> Net:
         """Return a net of this form with other arrays."""
         layers = arrays[1:-2]
-        return Net(arrays[0], list(zip(layers[::2], layers[1::2], strict=True)), arrays[-2], arrays[-1])
+        return Net(
+            arrays[0], list(zip(layers[::2], layers[1::2], strict=True)), arrays[-2], arrays[-1], self.pieces
+        )
 
     def scores(self, inputs: Floats32) -> Floats32:
         """Return the scores of all members, float32 of shape (n_members, n_rows, n_outputs).
+
+        `inputs` are without pieces.
 
         Rows go through in blocks of one size, padded with zeros: a matrix product rounds a row
         differently in products of different size. A few rows go through in a small block.
@@ -74,7 +83,7 @@ class Net:
             size = min(block, n_rows - first)
             padded[:size] = inputs[first : first + size]
             padded[size:] = 0.0
-            result[:, first : first + size] = _forward(self, padded)[:, :size]
+            result[:, first : first + size] = _forward(self, self.pieces.beside(padded))[:, :size]
         return result
 
 
@@ -91,8 +100,8 @@ class Trainer:
     ----------
     net : Net
         Weights in the parametrization that is trained, changed in place.
-    inputs : float32 ndarray of shape (n_rows, n_inputs)
-        Clipped.
+    inputs : float32 ndarray of shape (n_rows, n_columns), or DenseRows
+        Neither clipped nor with pieces.
     gradient : function of (scores, rows)
         Gradient of the mean loss of those rows by the scores of all members, of their shape.
     batch : int
@@ -106,7 +115,7 @@ class Trainer:
     """
 
     net: Net
-    inputs: Floats32
+    inputs: DenseMatrix
     gradient: Callable[[Floats32, npt.NDArray[np.int64]], Floats32]
     batch: int
     step: float
@@ -134,7 +143,8 @@ class Trainer:
         """Pass over the rows once; return the averaged weights, ready for scoring."""
         order = self.rng.permutation(len(self.inputs))
         for rows in _batches(order, self.batch):
-            slopes = _slopes(self.net, self.inputs[rows], self.gradient, rows)
+            inputs = self.net.pieces.beside(clipped(self.inputs[rows]))
+            slopes = _slopes(self.net, inputs, self.gradient, rows)
             np.concatenate([s.ravel() for s in slopes], out=self._flat["slope"])
             self._update()
         return ready(self.net.like(_views(self._flat["average"].copy(), self.net)))
@@ -174,18 +184,21 @@ def start_net(
     n_members: int,
     absent: npt.NDArray[np.int64],
     rng: np.random.Generator,
+    pieces: Pieces = NO_PIECES,
 ) -> Net:
     """Return a net as it is before training, in the parametrization that is trained.
 
     Parameters
     ----------
     n_inputs : int
+        With those of `pieces`.
     hidden : tuple of int
         Units of each hidden layer.
     n_outputs, n_members : int
     absent : int64 ndarray
         Outputs of classes without rows: their scores start, and stay, far below the others.
     rng : numpy.random.Generator
+    pieces : Pieces
     """
     signs = rng.choice(np.array([-1.0, 1.0], np.float32), (n_members, 1, n_inputs))
     scale = np.ones_like(signs) if n_members == 1 else signs
@@ -197,13 +210,13 @@ def start_net(
     head = np.zeros((n_members, last, n_outputs), np.float32)
     shift = np.zeros((n_members, 1, n_outputs), np.float32)
     shift[:, :, absent] = ABSENT
-    return Net(scale, layers, head, shift)
+    return Net(scale, layers, head, shift, pieces)
 
 
 def ready(net: Net) -> Net:
     """Return a net ready for scoring: every trained weight divided by the root of its layer's inputs."""
     layers = [(w * _share(w.shape[0]), b) for w, b in net.hidden]
-    return Net(net.scale, layers, net.head * _share(net.head.shape[1]), net.shift)
+    return Net(net.scale, layers, net.head * _share(net.head.shape[1]), net.shift, net.pieces)
 
 
 def clipped(matrix: Floats32) -> Floats32:

@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 import numpy.typing as npt
 
-from stackml.features.dense import DenseChoice, DenseView, PreparedDense, prepare_dense
+from stackml.features.dense import DenseChoice, DenseView
+from stackml.features.dense_rows import PreparedDense, prepare_dense
 from stackml.features.likeness import code_tables, dense_parts, with_code_tables
 from stackml.features.shared import SharedViews
 from stackml.foundation.randomness import stream
@@ -323,7 +324,7 @@ def _stop_check(
     view: DenseView, prepared: PreparedDense, target: Target, stop_rows: Rows, centre: float, unit: float
 ) -> Callable[[Layers], float]:
     stop_rows = stop_rows[:: -(-len(stop_rows) // _STOP_ROWS)]
-    matrix = view.matrix_of(prepared, stop_rows)
+    matrix = prepared.matrix_of(view, stop_rows)
     values = target.values[stop_rows]
     weight = np.ones(len(stop_rows)) if target.weight is None else target.weight[stop_rows]
     kind = target.problem.kind

@@ -11,8 +11,9 @@ from scipy.linalg import eigh
 from scipy.optimize import minimize
 from scipy.special import expit, softmax
 
+from stackml.features.dense_rows import DenseMatrix
+
 Floats: TypeAlias = npt.NDArray[np.float64]
-Matrix: TypeAlias = npt.NDArray[np.float32]
 
 _DOUBLE = 6_000_000  # matrices of at most so many values are worked on in double precision
 _BLOCK = 4096
@@ -20,7 +21,7 @@ ABSENT = -30.0  # score of a class that no training row has
 
 
 def fit_logistic(
-    matrix: Matrix,
+    matrix: DenseMatrix,
     y: npt.NDArray[np.int64],
     weight: Floats,
     n_classes: int,
@@ -31,7 +32,7 @@ def fit_logistic(
 
     Parameters
     ----------
-    matrix : float32 ndarray of shape (n_rows, n_columns)
+    matrix : float32 ndarray of shape (n_rows, n_columns), or DenseRows
         Near unit scale.
     y : int64 ndarray of shape (n_rows,)
         At least two classes of ``0 .. n_classes - 1``.
@@ -47,12 +48,15 @@ def fit_logistic(
         One output for two classes, else one a class.
     intercept : float64 ndarray of shape (n_outputs,)
     """
-    X: Any = matrix.astype(np.float64) if matrix.size <= _DOUBLE else matrix
+    # A small matrix is worked on at once, in double precision; of a large one a block is in hand at a time.
+    is_small = matrix.size <= _DOUBLE
+    X: Any = matrix[:].astype(np.float64) if is_small else matrix
+    dtype, step = (np.float64, max(1, len(matrix))) if is_small else (np.float32, _BLOCK)
     total, n_columns = float(weight.sum()), matrix.shape[1]
     present = np.array([1]) if n_classes == 2 else np.unique(y)
     shape = (n_columns + 1, len(present))
-    outcome = (y[:, None] == present).astype(X.dtype)
-    share = (weight / total).astype(X.dtype)[:, None]
+    outcome = (y[:, None] == present).astype(dtype)
+    share = (weight / total).astype(dtype)[:, None]
     ridge = 1.0 / (C * total)
     gram, means = moments_of(matrix, weight)
     values, vectors = eigh(gram / total)
@@ -64,15 +68,20 @@ def fit_logistic(
     def loss(flat: Floats) -> tuple[float, Floats]:
         z = flat.reshape(shape)
         coef = whiten @ z[:-1]
-        scores = X @ coef.astype(X.dtype) + (z[-1] - means @ coef).astype(X.dtype)
-        losses, residual = losses_of(scores, outcome)
-        residual *= share
-        sums = residual.sum(axis=0)
+        slopes, level = coef.astype(dtype), (z[-1] - means @ coef).astype(dtype)
+        whole, sums, pull = 0.0, np.zeros(shape[1]), np.zeros((n_columns, shape[1]))
+        for first in range(0, len(matrix), step):
+            span = slice(first, first + step)
+            block = X[span]
+            losses, residual = losses_of(block @ slopes + level, outcome[span])
+            residual *= share[span]
+            whole += float(np.sum(losses * share[span, 0], dtype=np.float64))
+            sums += residual.sum(axis=0)
+            pull += block.T @ residual
         gradient = np.empty(shape)
-        gradient[:-1] = whiten.T @ (X.T @ residual - np.outer(means, sums) + ridge * coef)
+        gradient[:-1] = whiten.T @ (pull - np.outer(means, sums) + ridge * coef)
         gradient[-1] = sums
-        penalty = 0.5 * ridge * float((coef**2).sum())
-        return float(np.sum(losses * share[:, 0], dtype=np.float64)) + penalty, gradient.ravel()
+        return whole + 0.5 * ridge * float((coef**2).sum()), gradient.ravel()
 
     z0 = np.zeros(shape)
     if start is not None:
@@ -91,7 +100,7 @@ def fit_logistic(
     return all_coef, all_intercepts
 
 
-def moments_of(matrix: Matrix, weight: Floats) -> tuple[Floats, Floats]:
+def moments_of(matrix: DenseMatrix, weight: Floats) -> tuple[Floats, Floats]:
     """Return the weighted, centred Gram matrix and the means of the columns, in double precision."""
     n = matrix.shape[1]
     total = float(weight.sum()) or 1.0
@@ -128,12 +137,12 @@ class RidgePath:
     mean: float
 
     @staticmethod
-    def of(matrix: Matrix, y: Floats, weight: Floats) -> RidgePath:
+    def of(matrix: DenseMatrix, y: Floats, weight: Floats) -> RidgePath:
         """Gather the equations, in double precision, a block of rows at a time.
 
         Parameters
         ----------
-        matrix : float32 ndarray of shape (n_rows, n_columns)
+        matrix : float32 ndarray of shape (n_rows, n_columns), or DenseRows
         y, weight : float64 ndarray of shape (n_rows,)
         """
         gram, means = moments_of(matrix, weight)
@@ -151,7 +160,7 @@ class RidgePath:
         return coef, self.mean - float(self.means @ coef)
 
 
-def linear_scores(matrix: Matrix, coef: Floats, intercept: Floats) -> Floats:
+def linear_scores(matrix: DenseMatrix, coef: Floats, intercept: Floats) -> Floats:
     """Return ``matrix @ coef + intercept``, summed column by column.
 
     A BLAS product rounds a row differently in batches of different size; this does not.

@@ -10,8 +10,11 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 import numpy.typing as npt
 
-from stackml.features.dense import DenseChoice, DenseView, PreparedDense, prepare_dense
+from stackml.features.dense import DenseChoice, DenseView
+from stackml.features.dense_rows import DenseMatrix, PreparedDense, prepare_dense
 from stackml.features.likeness import code_tables, dense_parts, with_code_tables
+from stackml.features.pieces import Pieces, pieces_between
+from stackml.features.scaling import NormalScaler
 from stackml.features.shared import SharedViews
 from stackml.foundation.errors import ParameterError
 from stackml.foundation.randomness import stream
@@ -74,6 +77,12 @@ class NetLearner(Learner):
         Share of the averaged weights that one step leaves as it is, below 1.
     patience : int
         Epochs without a better loss on the stop rows after which training ends.
+    pieces : int
+        Parts, between its quantiles, that each number's range is divided into; each gives an input
+        beside the number. 0 divides none.
+    hats : bool
+        Whether each quantile gives an input instead, highest there and 0 from the next ones on:
+        single values may then matter, and neighbours tell less about each other.
     start : int, optional
         Seed of the first weights. Fits of one `start` and one shape begin alike, whatever their rows
         and their own seed: then their weights may be merged as they are. They begin with noise and
@@ -88,6 +97,8 @@ class NetLearner(Learner):
     weight_decay: float = 0.05
     averaging: float = 0.995
     patience: int = 10
+    pieces: int = 8
+    hats: bool = False
     start: int | None = None
     kind: ClassVar[str] = "net"
     stops_early: ClassVar[bool] = True
@@ -96,7 +107,7 @@ class NetLearner(Learner):
         """Refuse parameters without a meaning."""
         optional = tuple(n for n in ("epochs", "batch_rows") if getattr(self, n) is not None)
         positive = ("members", "learning_rate", "patience", *optional)
-        check_parameters(self, positive, ("averaging",), ("weight_decay",))
+        check_parameters(self, positive, ("averaging",), ("weight_decay", "pieces"))
         if self.averaging == 1:
             raise ParameterError("net: averaging must be below 1, or the weights never leave their start")
         if not all(isinstance(n, int | np.integer) and n > 0 for n in self.hidden):
@@ -134,7 +145,8 @@ class NetLearner(Learner):
         view, matrix = prepared.fit(target, rows, seed)
         outputs = Outputs.of(target, rows)
         labels = _labels(outputs, target, rows)
-        trainer = self._trainer(clipped(matrix), labels, target, rows, seed)
+        pieces = _pieces(view, self.pieces, self.hats)
+        trainer = self._trainer(matrix, pieces, labels, target, rows, seed)
         patience = Patience(budget, self.epochs or self._most_epochs(len(rows)), self.patience)
         stop_rows = None if patience.is_exact else rows_with_weight(target, stop_rows)
         score = None if stop_rows is None else _stop_score(view, prepared, outputs, target, stop_rows)
@@ -142,10 +154,16 @@ class NetLearner(Learner):
             net = _train(trainer, score, patience)
         low, high = (float(labels.min()), float(labels.max())) if target.problem.is_regression else (0.0, 1.0)
         start = None if self.start is None else int(self.start)
-        return FittedNet(view, net, outputs, low, high, patience.kept, start)
+        return FittedNet(view, net, outputs, low, high, patience.kept, start, self.pieces, self.hats)
 
     def _trainer(
-        self, inputs: npt.NDArray[np.float32], labels: npt.NDArray[Any], target: Target, rows: Rows, seed: int
+        self,
+        inputs: DenseMatrix,
+        pieces: Pieces,
+        labels: npt.NDArray[Any],
+        target: Target,
+        rows: Rows,
+        seed: int,
     ) -> Trainer:
         problem = target.problem
         absent = np.zeros(0, np.int64)
@@ -153,7 +171,8 @@ class NetLearner(Learner):
             absent = np.setdiff1d(np.arange(problem.n_classes), labels)
         rng = stream(seed, "net")
         begin = rng if self.start is None else stream(self.start, "net", "start")
-        net = start_net(inputs.shape[1], self.hidden, problem.n_outputs, self.members, absent, begin)
+        n_inputs = inputs.shape[1] + pieces.width
+        net = start_net(n_inputs, self.hidden, problem.n_outputs, self.members, absent, begin, pieces)
         weight = None if target.weight is None else target.weight[rows]
         if weight is not None:
             weight = (weight / weight.mean()).astype(np.float32)
@@ -172,7 +191,7 @@ class NetLearner(Learner):
         # Measured on 2,000 to 12,000 rows; few fits take all their epochs.
         batch = self.batch_rows or _batch_rows(n_rows)
         epochs = 0.5 * (self.epochs or self._most_epochs(n_rows))
-        widths = (n_features, *self.hidden, n_outputs)
+        widths = ((1 + self.pieces) * n_features, *self.hidden, n_outputs)
         products, units = sum(a * b for a, b in pairwise(widths)), sum(widths[1:])
         a_row = 1e-10 * products + 6e-9 * units
         return 0.1 + epochs * n_rows / batch * (2e-4 + 5e-9 * products + self.members * batch * a_row)
@@ -195,6 +214,9 @@ class FittedNet(FittedLearner):
         Passes over the rows the weights come from.
     start : int, optional
         Seed of the first weights, where it was stated.
+    pieces : int
+    hats : bool
+        What the inputs were divided into; see `NetLearner`.
     """
 
     view: DenseView
@@ -204,6 +226,8 @@ class FittedNet(FittedLearner):
     high: float
     epochs: int
     start: int | None = None
+    pieces: int = 0
+    hats: bool = False
     kind: ClassVar[str] = "net"
 
     @property
@@ -225,7 +249,7 @@ class FittedNet(FittedLearner):
         """Return `predict` of the rows being scored."""
         link = _LINKS[self.outputs.problem.kind]
         matrix = self.view.shared(views)
-        check_width(self.net.scale.shape[2], matrix.shape[1], self.kind)
+        check_width(self.net.scale.shape[2] - self.net.pieces.width, matrix.shape[1], self.kind)
         found = averaged_outputs(self.net.scores(clipped(matrix)), link)
         if link == "identity":
             found = np.clip(found, self.low, self.high)
@@ -250,6 +274,7 @@ class FittedNet(FittedLearner):
             {
                 **dense_parts(self.view, schema),
                 "the number of members": n_members,
+                "the pieces of a number": [self.pieces, self.hats],
                 "the hidden layers": [len(b) for _, b in net.hidden],
                 "the problem": [self.outputs.problem.kind, self.outputs.problem.n_classes],
                 "the classes without training rows": np.flatnonzero(absent).tolist(),
@@ -275,6 +300,8 @@ class FittedNet(FittedLearner):
             low,
             high,
             max(1, round(float(rounds))),
+            pieces=self.pieces,
+            hats=self.hats,
         )
 
     def to_state(self) -> State:
@@ -286,6 +313,8 @@ class FittedNet(FittedLearner):
             "low": self.low,
             "high": self.high,
             "epochs": self.epochs,
+            "pieces": self.pieces,
+            "hats": self.hats,
         }
         return state if self.start is None else {**state, "start": self.start}
 
@@ -301,14 +330,20 @@ class FittedNet(FittedLearner):
         outputs = Outputs.from_state(state["outputs"])
         finite_number(outputs.offset, "net: offset")
         finite_number(outputs.scale, "net: scale of the target")
+        view = DenseView.from_state(state["view"])
+        pieces, hats = state.get("pieces", 0), state.get("hats", False) is True
+        if type(pieces) is not int or pieces < 0:
+            refuse("net: pieces", f"is {pieces!r:.40}, not a number of pieces")
         return cls(
-            DenseView.from_state(state["view"]),
-            _net_of(state["arrays"], outputs.problem.n_outputs),
+            view,
+            replace(_net_of(state["arrays"], outputs.problem.n_outputs), pieces=_pieces(view, pieces, hats)),
             outputs,
             finite_number(state["low"], "net: low"),
             finite_number(state["high"], "net: high"),
             int(state["epochs"]),
             start_from_state(state, "net"),
+            pieces,
+            hats,
         )
 
 
@@ -362,6 +397,13 @@ def _train(trainer: Trainer, score: Callable[[Net], float] | None, patience: Pat
     return best
 
 
+def _pieces(view: DenseView, most: int, hats: bool) -> Pieces:
+    """Return the pieces of the inputs, which are clipped."""
+    scaler = view.plain.scaler
+    places = scaler.places if isinstance(scaler, NormalScaler) else []
+    return pieces_between([clipped(values) for values in places], most, hats)
+
+
 def _labels(outputs: Outputs, target: Target, rows: Rows) -> npt.NDArray[Any]:
     return target.values[rows] if target.problem.kind == "multiclass" else outputs.labels(target, rows)
 
@@ -371,7 +413,7 @@ def _stop_score(
 ) -> Callable[[Net], float]:
     """Return the weighted loss of a net on some rows: mean square or log-loss."""
     stop_rows = stop_rows[:: -(-len(stop_rows) // _STOP_ROWS)]
-    inputs = clipped(view.matrix_of(prepared, stop_rows))
+    inputs = clipped(prepared.matrix_of(view, stop_rows))
     labels = _labels(outputs, target, stop_rows)
     weight = np.ones(len(stop_rows)) if target.weight is None else target.weight[stop_rows]
     link = _LINKS[target.problem.kind]

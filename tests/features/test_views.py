@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stackml.features.dense import DenseChoice, DenseView, prepare_dense
+from stackml.features.dense import DenseChoice, DenseView
+from stackml.features.dense_rows import prepare_dense
 from stackml.features.ordinal import OrdinalView, prepare_ordinal
 from stackml.features.plain import PlainView, learn_plain
 from stackml.tables.schema import Overrides
@@ -58,7 +59,7 @@ def test_dense_has_no_gaps_and_the_columns_it_promises(table: Table) -> None:
 def test_dense_rows_are_the_same_by_either_way(table: Table) -> None:
     prepared = prepare_dense(table, None, DenseChoice())
     view, _ = prepared.fit(Y, ROWS, seed=1)
-    np.testing.assert_array_equal(view.matrix_of(prepared, ROWS), view.transform(table.take(ROWS)))
+    np.testing.assert_array_equal(prepared.matrix_of(view, ROWS), view.transform(table.take(ROWS)))
 
 
 @pytest.mark.parametrize("choice", [DenseChoice(), DenseChoice("robust", (-1.0, 1.0), 2)])
@@ -103,18 +104,33 @@ def test_a_dense_view_is_the_same_in_blocks_and_for_the_rows_of_a_fold(
 ) -> None:
     import pandas as pd
 
-    from stackml.features import dense
+    from stackml.features import dense, dense_rows
 
     rng = np.random.default_rng(0)
-    frame = pd.DataFrame({"x": rng.normal(size=100), "k": rng.choice(["a", "b", None], 100)})
+    many = [f"v{i}" for i in range(30)]
+    frame = pd.DataFrame(
+        {
+            "x": rng.normal(size=100),
+            "k": rng.choice(["a", "b", None], 100),
+            "o": pd.Categorical(rng.choice(["low", "high"], 100), ["low", "high"], ordered=True),
+            "m": rng.choice(many, 100),
+        }
+    )
     frame.loc[::7, "x"] = np.nan
-    table = Table.learn(frame)
+    table, y = Table.learn(frame), Target(Problem("binary", 2), rng.integers(0, 2, 100))
     choice, rows = dense.DenseChoice(hinges=(0.0, 1.0)), rng.permutation(100)[:80]
-    kept = dense.prepare_dense(table, None, choice)
+    kept = dense_rows.prepare_dense(table, None, choice)
     monkeypatch.setattr(dense, "_BLOCK", 33)
-    monkeypatch.setattr(dense, "_KEPT", 0)
-    made = dense.prepare_dense(table, None, choice)
-    assert kept.matrix is not None
-    assert made.matrix is None
+    monkeypatch.setattr(dense_rows, "_KEPT", 0)
+    made = dense_rows.prepare_dense(table, None, choice)
+    assert (kept.is_narrow, made.is_narrow) == (False, True)
+    assert made.matrix.shape[1] < kept.matrix.shape[1]
     np.testing.assert_array_equal(made.of(rows), kept.of(rows))
     np.testing.assert_array_equal(made.plain.transform(table), kept.matrix)
+    (_, whole), (view, lazy) = kept.fit(y, rows, 3), made.fit(y, rows, 3)
+    assert isinstance(lazy, dense_rows.DenseRows)
+    assert (len(lazy), lazy.shape, lazy.size) == (len(whole), whole.shape, whole.size)
+    np.testing.assert_array_equal(lazy[:], whole)
+    np.testing.assert_array_equal(lazy[5:9], whole[5:9])
+    np.testing.assert_array_equal(lazy[np.array([7, 0])], whole[[7, 0]])
+    np.testing.assert_array_equal(made.matrix_of(view, rows), view.transform(table.take(rows)))

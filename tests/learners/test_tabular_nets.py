@@ -29,7 +29,7 @@ from stackml.tables.target import Problem, Target
 BINARY, THREE, REGRESSION = Problem("binary", 2), Problem("multiclass", 3), Problem("regression")
 N = 500
 ROWS, REST = np.arange(400), np.arange(400, N)
-NETS = [NetLearner(hidden=(32, 32)), NetLearner(hidden=(32, 32), members=3)]
+NETS = [NetLearner(hidden=(32, 32)), NetLearner(hidden=(32, 32), members=3, hats=True)]
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +195,7 @@ def test_the_rows_of_the_catalog_cost_what_their_members_do() -> None:
         ({"weight_decay": -1}, "net: weight_decay must be at least 0"),
         ({"hidden": (8, 0)}, r"net: hidden must be numbers of units above 0, not \(8, 0\)"),
         ({"epochs": 0}, "net: epochs must be above 0"),
+        ({"pieces": -1}, "net: pieces must be at least 0"),
     ],
 )
 def test_parameters_without_a_meaning_are_refused(given: dict, message: str) -> None:
@@ -242,9 +243,39 @@ def test_a_state_of_other_numbers_is_refused(state) -> None:
         FittedNet.from_state({**state, "outputs": {**state["outputs"], "offset": float("inf")}})
 
 
+@pytest.mark.parametrize("pieces", [-1, "many", 1.5])
+def test_a_state_of_no_number_of_pieces_is_refused(state, pieces) -> None:
+    with pytest.raises(StorageError, match=r"net: pieces is .*, not a number of pieces"):
+        FittedNet.from_state({**state, "pieces": pieces})
+
+
+def test_a_state_from_before_there_were_pieces_is_read(table: Table) -> None:
+    y = Target(BINARY, (table.numbers[:, 0] > 0).astype(np.int64))
+    model = fit(NetLearner(hidden=(8,), pieces=0), table, y, budget=Budget(rounds=2))
+    old = {k: v for k, v in model.to_state().items() if k not in ("pieces", "hats")}
+    np.testing.assert_array_equal(FittedNet.from_state(old).predict(table), model.predict(table))
+
+
+def test_pieces_let_a_net_learn_a_narrow_band_in_few_epochs() -> None:
+    rng = np.random.default_rng(6)
+    table = Table.learn(pd.DataFrame({"a": rng.lognormal(size=2000), "b": rng.normal(size=2000)}))
+    at = table.numbers[:, 0]
+    y = Target(BINARY, ((at > np.quantile(at, 0.55)) & (at < np.quantile(at, 0.7))).astype(np.int64))
+    rows, rest = np.arange(1500), np.arange(1500, 2000)
+
+    def hits(pieces: int, hats: bool) -> float:
+        learner = NetLearner(hidden=(16,), pieces=pieces, hats=hats, batch_rows=100)
+        model = fit(learner, table, y, rows, budget=Budget(rounds=10))
+        return ((model.predict(table.take(rest))[:, 0] > 0.5) == y.values[rest]).mean()
+
+    plain = hits(0, False)
+    assert hits(16, False) > 0.98 > plain
+    assert hits(16, True) > 0.98 > plain
+
+
 def test_a_net_of_another_width_is_refused_where_it_predicts(state, table: Table) -> None:
     scale, weights, *rest = state["arrays"]
     wider = [np.repeat(scale, 2, axis=2), np.repeat(weights, 2, axis=0), *rest]
     model = FittedNet.from_state({**state, "arrays": wider})
-    with pytest.raises(StorageError, match="net: the model reads 6 columns where 3 were expected"):
+    with pytest.raises(StorageError, match="net: the model reads 33 columns where 3 were expected"):
         model.predict(table)
