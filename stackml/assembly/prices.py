@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from time import perf_counter
+from statistics import median
+from time import process_time
 from typing import Any
 
 import pandas as pd
@@ -11,28 +12,38 @@ import pandas as pd
 from stackml.foundation.threads import one_thread_each
 
 TIMED_ROWS = 2000
-_TIMES = 3
+TURNS = 3
 
 
-def microseconds(ask: Sequence[Callable[[pd.DataFrame], Any]], frame: pd.DataFrame) -> list[float]:
-    """Return the microseconds a row that each takes, asked in turn: the least of three.
+def microseconds(
+    ask: Sequence[Callable[[pd.DataFrame], Any]],
+    frame: pd.DataFrame,
+    turns: int = TURNS,
+    most_rows: int = TIMED_ROWS,
+) -> list[float]:
+    """Return about the microseconds of processor time a row that each takes, on one thread.
 
-    Encoding of columns counts. At most 2000 rows are asked about; of a handful of rows each costs
-    more than of many.
+    They are asked in turn, so that what else the machine does disturbs all alike, and the median of
+    the turns counts. Encoding of columns counts. Of a handful of rows each costs more than of many.
+    Compare these numbers, do not quote them.
 
     Parameters
     ----------
     ask : sequence of callable
     frame : DataFrame
+    turns : int
+        0 measures nothing and returns nan.
+    most_rows : int
+        Of the frame, from its beginning.
     """
-    rows = frame.head(TIMED_ROWS)
-    best = [float("inf")] * len(ask)
+    rows = frame.head(most_rows)
+    seconds: list[list[float]] = [[] for _ in ask]
     with one_thread_each():
-        for one in ask:
+        for one in ask if turns else ():
             one(rows.head(1))  # builds what later calls have
-        for _ in range(_TIMES):
-            for place, one in enumerate(ask):
-                began = perf_counter()
+        for _ in range(turns):
+            for one, taken in zip(ask, seconds, strict=True):
+                began = process_time()
                 one(rows)
-                best[place] = min(best[place], 1e6 * (perf_counter() - began) / len(rows))
-    return best
+                taken.append(process_time() - began)
+    return [1e6 * median(taken) / max(1, len(rows)) if taken else float("nan") for taken in seconds]

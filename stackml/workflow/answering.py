@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import median
-from time import process_time
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,9 @@ import pandas as pd
 from stackml.assembly.alike import in_order
 from stackml.assembly.base import FittedAssembly
 from stackml.assembly.label_texts import text_of
+from stackml.assembly.prices import microseconds
 from stackml.assembly.seen import too_good, too_good_leaf
 from stackml.foundation.errors import DataError
-from stackml.foundation.threads import one_thread_each
 from stackml.workflow.candidates import Candidate
 
 TIMED_ROWS = 10_000
@@ -103,27 +102,15 @@ def seen_notes(
     return found
 
 
-def us_per_row(candidates: Sequence[Candidate], rows: pd.DataFrame, repeats: int) -> list[float]:
-    """Return about the microseconds of processor time that each model takes a row, on one thread.
-
-    The models take turns, so that what else the machine does disturbs all alike, and the median
-    of the turns counts. Rows are read from a frame as in batch scoring, at most 10,000 of them;
-    with few rows the cost of a call shows. Compare these numbers, do not quote them.
+def us_per_row(candidates: Sequence[Candidate], rows: pd.DataFrame, turns: int) -> list[float]:
+    """Return about the microseconds of processor time that each model takes a row, as in batch scoring.
 
     Parameters
     ----------
     candidates : sequence of Candidate
-        Each has predicted before: what is made once is made.
     rows : DataFrame
-    repeats : int
-        Turns; 0 measures nothing and returns nan.
+    turns : int
+        0 measures nothing and returns nan.
     """
-    timed = rows.head(TIMED_ROWS)
-    seconds: list[list[float]] = [[] for _ in candidates]
-    with one_thread_each():
-        for _ in range(repeats):
-            for candidate, taken in zip(candidates, seconds, strict=True):
-                started = process_time()
-                candidate.part.predict(timed, n_jobs=1)
-                taken.append(process_time() - started)
-    return [1e6 * median(taken) / max(1, len(timed)) if taken else float("nan") for taken in seconds]
+    ask = [partial(candidate.part.predict, n_jobs=1) for candidate in candidates]
+    return microseconds(ask, rows, turns, TIMED_ROWS)

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from learner_cases import PROBLEMS, Case, every_case, title
 
-from stackml.learners.base import Budget, FittedLearner, Learner
+from stackml.learners.base import Budget, FittedLearner
 from stackml.learners.catalog import LEARNERS, restore_learner
 from stackml.storage.archive import read_archive, write_archive
 from stackml.tables.schema import Overrides
 from stackml.tables.table import Table
-from stackml.tables.target import Problem, Target
+from stackml.tables.target import Target
 
-PROBLEMS = {
-    "binary": Problem("binary", 2),
-    "multiclass": Problem("multiclass", 3),
-    "regression": Problem("regression"),
-}
 N_ROWS, N_TRAIN, N_STOP = 360, 260, 300  # the rows between are stopped on, those after are only predicted
 TRAIN, STOP, REST = np.arange(N_TRAIN), np.arange(N_TRAIN, N_STOP), np.arange(N_STOP, N_ROWS)
 SEED = 7
@@ -32,29 +28,8 @@ ALONE_TOLERANCE = 1e-6
 WEIGHT_TOLERANCE = 0.05
 
 
-@dataclass(frozen=True)
-class Case:
-    """One learner and one kind of problem."""
-
-    name: str
-    problem: str
-
-    @property
-    def learner(self) -> Learner:
-        """The learner, with fewer trees where that changes nothing but the time."""
-        learner = LEARNERS[self.name].learner
-        known = {f.name for f in fields(learner)}
-        less = {"n_trees": 30, "max_rounds": 60, "epochs": 15}
-        return replace(learner, **{k: v for k, v in less.items() if k in known})
-
-
-CASES = [
-    Case(name, problem)
-    for name, entry in LEARNERS.items()
-    for problem, described in PROBLEMS.items()
-    if entry.suits(described)
-]
-every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.name}-{case.problem}")
+CASES = every_case()
+each_case = pytest.mark.parametrize("case", CASES, ids=title)
 
 
 def frame_of(n_rows: int, seed: int) -> pd.DataFrame:
@@ -125,7 +100,7 @@ def unseen() -> Table:
     return Table.of(frame, table().schema)
 
 
-@every_case
+@each_case
 def test_predictions_have_the_form_the_contract_says(case: Case) -> None:
     for rows in (table().take(REST), unseen()):
         found = fitted(case).predict(rows)
@@ -140,14 +115,14 @@ def test_predictions_have_the_form_the_contract_says(case: Case) -> None:
             np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-5)
 
 
-@every_case
+@each_case
 def test_the_order_of_rows_does_not_matter(case: Case) -> None:
     rows = unseen()
     order = np.random.default_rng(0).permutation(rows.n_rows)
     np.testing.assert_array_equal(fitted(case).predict(rows.take(order)), fitted(case).predict(rows)[order])
 
 
-@every_case
+@each_case
 def test_a_row_alone_is_scored_as_in_company(case: Case) -> None:
     rows = unseen()
     together = fitted(case).predict(rows)
@@ -156,7 +131,7 @@ def test_a_row_alone_is_scored_as_in_company(case: Case) -> None:
         np.testing.assert_allclose(alone[0], together[row], rtol=ALONE_TOLERANCE, atol=ALONE_TOLERANCE)
 
 
-@every_case
+@each_case
 def test_a_stored_model_predicts_the_same_bit_for_bit(case: Case, tmp_path: Any) -> None:
     model = fitted(case)
     path = tmp_path / "model.stack"
@@ -168,7 +143,7 @@ def test_a_stored_model_predicts_the_same_bit_for_bit(case: Case, tmp_path: Any)
     np.testing.assert_array_equal(again.predict(table()), model.predict(table()))
 
 
-@every_case
+@each_case
 def test_the_input_is_never_modified(case: Case) -> None:
     rows = table().take(np.arange(N_ROWS))
     y = target(case.problem)
@@ -180,12 +155,12 @@ def test_the_input_is_never_modified(case: Case) -> None:
     assert Target(y.problem, y.values).digest == before_y
 
 
-@every_case
+@each_case
 def test_equal_seeds_give_equal_models(case: Case) -> None:
     np.testing.assert_array_equal(fit(case, stop=STOP).predict(table()), fitted(case).predict(table()))
 
 
-@every_case
+@each_case
 def test_the_target_of_other_rows_is_not_looked_at(case: Case) -> None:
     y = target(case.problem)
     values = y.values.copy()
@@ -195,7 +170,7 @@ def test_the_target_of_other_rows_is_not_looked_at(case: Case) -> None:
     np.testing.assert_array_equal(changed.predict(table()), fit(case).predict(table()))
 
 
-@every_case
+@each_case
 def test_what_is_prepared_from_the_past_knows_nothing_of_the_future(case: Case) -> None:
     past, learner, y = table(), case.learner, target(case.problem)
     numbers, codes = past.numbers.copy(), past.codes.copy()
@@ -208,7 +183,7 @@ def test_what_is_prepared_from_the_past_knows_nothing_of_the_future(case: Case) 
     np.testing.assert_array_equal(*(model.predict(past.take(REST)) for model in models))
 
 
-@every_case
+@each_case
 def test_rows_of_weight_zero_are_not_there(case: Case) -> None:
     y = target(case.problem)
     weight = np.ones(N_ROWS)
@@ -218,7 +193,7 @@ def test_rows_of_weight_zero_are_not_there(case: Case) -> None:
     np.testing.assert_array_equal(with_zeros.predict(table()), without.predict(table()))
 
 
-@every_case
+@each_case
 def test_a_weight_of_two_is_the_row_given_twice(case: Case) -> None:
     if not case.learner.supports_weight:
         pytest.skip("the learner reads no weights but zero")
@@ -239,7 +214,7 @@ def test_a_weight_of_two_is_the_row_given_twice(case: Case) -> None:
     assert means[1] > means[0]
 
 
-@every_case
+@each_case
 def test_a_class_without_training_rows_is_met(case: Case) -> None:
     if case.problem == "regression":
         pytest.skip("there are no classes")
@@ -252,7 +227,7 @@ def test_a_class_without_training_rows_is_met(case: Case) -> None:
         assert found[:, 1 if case.problem == "multiclass" else 0].max() < 0.1
 
 
-@every_case
+@each_case
 def test_a_single_column_of_gaps_is_met(case: Case) -> None:
     y = target(case.problem)
     hollow = Table(table().schema, np.full_like(table().numbers, np.nan), table().codes)
@@ -261,7 +236,7 @@ def test_a_single_column_of_gaps_is_met(case: Case) -> None:
     assert np.isfinite(model.predict(unseen())).all()
 
 
-@every_case
+@each_case
 def test_rounds_are_obeyed_and_the_clock_leaves_at_least_one(case: Case) -> None:
     if fitted(case).rounds is None:
         pytest.skip("the learner has no rounds")

@@ -2,54 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from learner_cases import PROBLEMS, Case, every_case, title
 
-from stackml.learners.base import Budget, FittedLearner, Learner
-from stackml.learners.catalog import LEARNERS, restore_learner
+from stackml.learners.base import Budget, FittedLearner
+from stackml.learners.catalog import restore_learner
 from stackml.storage.archive import read_archive, write_archive
 from stackml.tables.schema import Overrides, Schema
 from stackml.tables.table import Table
-from stackml.tables.target import Problem, Target
+from stackml.tables.target import Target
 
-PROBLEMS = {
-    "binary": Problem("binary", 2),
-    "multiclass": Problem("multiclass", 3),
-    "regression": Problem("regression"),
-}
 N_ROWS = 240
 TRAIN, STOP = np.arange(180), np.arange(180, 210)
 WORDS = ["late", "early", "paid", "owed", "lost", "found", "card", "cash", "bank", "shop", "street", "night"]
 
 
-@dataclass(frozen=True)
-class Case:
-    """One learner and one kind of problem."""
-
-    name: str
-    problem: str
-
-    @property
-    def learner(self) -> Learner:
-        """The learner, with fewer trees where that changes nothing but the time."""
-        learner = LEARNERS[self.name].learner
-        known = {f.name for f in fields(learner)}
-        less = {"n_trees": 20, "max_rounds": 30, "epochs": 8}
-        return replace(learner, **{k: v for k, v in less.items() if k in known})
-
-
-CASES = [
-    Case(name, problem)
-    for name, entry in LEARNERS.items()
-    for problem, described in PROBLEMS.items()
-    if entry.suits(described)
-]
-every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.name}-{case.problem}")
+CASES = every_case(n_trees=20, max_rounds=30, epochs=8)
+each_case = pytest.mark.parametrize("case", CASES, ids=title)
 
 
 def frame_of(n_rows: int, seed: int) -> pd.DataFrame:
@@ -103,7 +77,7 @@ def fitted(case: Case) -> FittedLearner:
     return learner.fit(learner.prepare(table(), None), target(case.problem), TRAIN, STOP, Budget(), 7)
 
 
-@every_case
+@each_case
 def test_any_text_and_any_vector_is_scored_in_any_order_and_alone(case: Case) -> None:
     model, rows = fitted(case), scored()
     found = model.predict(rows)
@@ -116,7 +90,7 @@ def test_any_text_and_any_vector_is_scored_in_any_order_and_alone(case: Case) ->
         np.testing.assert_allclose(alone[0], found[row], rtol=1e-6, atol=1e-6)
 
 
-@every_case
+@each_case
 def test_a_stored_model_and_schema_predict_the_same_bit_for_bit(case: Case, tmp_path: Any) -> None:
     model, path = fitted(case), tmp_path / "model.stack"
     state = {"model": model.to_state(), "schema": table().schema.to_state()}
@@ -128,7 +102,7 @@ def test_a_stored_model_and_schema_predict_the_same_bit_for_bit(case: Case, tmp_
     np.testing.assert_array_equal(again.predict(rows), model.predict(Table.of(frame, table().schema)))
 
 
-@every_case
+@each_case
 def test_what_is_prepared_from_the_past_knows_no_later_text(case: Case) -> None:
     past, learner, y = table(), case.learner, target(case.problem)
     rows = np.concatenate([TRAIN, TRAIN[: N_ROWS - len(TRAIN)]])
