@@ -125,6 +125,10 @@ class AutoCombiner(Combiner):
     complexity: ClassVar[int] = 6
     candidates: tuple[Combiner, ...] = field(default=DEFAULT_CANDIDATES)
 
+    def cost(self, n_rows: int, n_learners: int, n_outputs: int) -> float:
+        """Return about the seconds of one core that judging all candidates takes."""
+        return sum(candidate.cost(n_rows, n_learners, n_outputs) for candidate in self.candidates)
+
     def fit(self, meta: MetaFeatures, target: Target, context: Context) -> FittedCombiner:
         """Return the chosen candidate, fitted on all rows; its type is the candidate's own."""
         return choose_combiner(self.candidates, meta, target, context)[0]

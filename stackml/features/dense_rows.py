@@ -17,9 +17,8 @@ from stackml.tables.target import Target
 
 Rows = npt.NDArray[np.int64]
 
-_KEPT = (
-    64 << 20
-)  # bytes of a matrix that is made once for all folds; of a larger one rows are made when asked for
+# Bytes of a matrix that is kept whole; rows of a larger one are made when they are asked for.
+_KEPT = 64 << 20
 
 
 @dataclass(frozen=True, eq=False)

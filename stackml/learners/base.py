@@ -67,6 +67,11 @@ class Learner(ABC):
     predicts_out_of_bag: ClassVar[bool] = False
     learns: ClassVar[bool] = True  # else every fit gives one and the same model
 
+    @property
+    def method(self) -> str:
+        """What learners share that differ in parameters alone."""
+        return self.kind
+
     @abstractmethod
     def prepare(self, table: Table, rows: Rows | None = None) -> Any:
         """Return what all folds share, learned without the target.

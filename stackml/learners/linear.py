@@ -36,6 +36,7 @@ from stackml.tables.target import Target
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
+_ALPHAS = (0.1, 1.0, 10.0, 100.0, 1000.0, 10_000.0)
 _CHOICE_ROWS = 40_000  # the penalty is chosen on at most so many rows, over the number of classes
 
 
@@ -277,13 +278,12 @@ def _choose_alpha(design: Design, y: Floats, weight: Floats, part: Part) -> floa
     learn, apply = part.learn, part.apply
     if not learn.size or weight[apply].sum() <= 0:
         return 1.0
-    solve, held_out = fit_values(design.take(learn), y[learn], weight[learn]), design.take(apply)
-
-    def loss(alpha: float) -> float:
-        found = solve(alpha)
-        scores = held_out.matrix[:].astype(np.float64) @ found.dense[:, 0] + found.intercept[0]
-        if held_out.terms is not None:
-            scores += held_out.terms @ found.terms[:, 0]
-        return float(weight[apply] @ (scores - y[apply]) ** 2)
-
-    return min((0.1, 1.0, 10.0, 100.0, 1000.0, 10_000.0), key=loss)
+    solve = fit_values(design.take(learn), y[learn], weight[learn])
+    found = [solve(alpha) for alpha in _ALPHAS]
+    together = Coefficients(
+        np.concatenate([one.dense for one in found], axis=1),
+        np.concatenate([one.intercept for one in found]),
+        np.concatenate([one.terms for one in found], axis=1),
+    )
+    off = together.scores(design.take(apply)) - y[apply, None]
+    return _ALPHAS[int(np.argmin(weight[apply] @ off**2))]

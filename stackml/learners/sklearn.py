@@ -62,6 +62,11 @@ class SklearnLearner(Learner):
         return digest(self.kind, _class_path(self.estimator), {k: _text(v) for k, v in params.items()})
 
     @property
+    def method(self) -> str:
+        """The estimator's class."""
+        return f"{self.kind} {_class_path(self.estimator)}"
+
+    @property
     def prepare_key(self) -> tuple[Any, ...]:
         """All outside estimators read the same view."""
         return ("plain",)

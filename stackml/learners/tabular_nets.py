@@ -108,6 +108,10 @@ class NetLearner(Learner):
         optional = tuple(n for n in ("epochs", "batch_rows") if getattr(self, n) is not None)
         positive = ("members", "learning_rate", "patience", *optional)
         check_parameters(self, positive, ("averaging",), ("weight_decay", "pieces"))
+        if type(self.hats) is not bool:
+            raise ParameterError(f"net: hats must be True or False, not {self.hats!r}")
+        if not isinstance(self.pieces, int | np.integer) or isinstance(self.pieces, bool):
+            raise ParameterError(f"net: pieces must be a whole number, not {self.pieces!r}")
         if self.averaging == 1:
             raise ParameterError("net: averaging must be below 1, or the weights never leave their start")
         if not all(isinstance(n, int | np.integer) and n > 0 for n in self.hidden):
@@ -154,7 +158,7 @@ class NetLearner(Learner):
             net = _train(trainer, score, patience)
         low, high = (float(labels.min()), float(labels.max())) if target.problem.is_regression else (0.0, 1.0)
         start = None if self.start is None else int(self.start)
-        return FittedNet(view, net, outputs, low, high, patience.kept, start, self.pieces, self.hats)
+        return FittedNet(view, net, outputs, low, high, patience.kept, start, int(self.pieces), self.hats)
 
     def _trainer(
         self,
@@ -188,7 +192,8 @@ class NetLearner(Learner):
 
     def cost(self, n_rows: int, n_features: int, n_outputs: int) -> float:
         """Return seconds of one fit, roughly."""
-        # Measured on 2,000 to 12,000 rows; few fits take all their epochs.
+        # Measured on 2,000 to 12,000 rows; few fits take all their epochs. A category gives about as many
+        # columns as a number has pieces.
         batch = self.batch_rows or _batch_rows(n_rows)
         epochs = 0.5 * (self.epochs or self._most_epochs(n_rows))
         widths = ((1 + self.pieces) * n_features, *self.hidden, n_outputs)
@@ -331,9 +336,11 @@ class FittedNet(FittedLearner):
         finite_number(outputs.offset, "net: offset")
         finite_number(outputs.scale, "net: scale of the target")
         view = DenseView.from_state(state["view"])
-        pieces, hats = state.get("pieces", 0), state.get("hats", False) is True
+        pieces, hats = state.get("pieces", 0), state.get("hats", False)
         if type(pieces) is not int or pieces < 0:
             refuse("net: pieces", f"is {pieces!r:.40}, not a number of pieces")
+        if type(hats) is not bool:
+            refuse("net: hats", f"is {hats!r:.40}, neither True nor False")
         return cls(
             view,
             replace(_net_of(state["arrays"], outputs.problem.n_outputs), pieces=_pieces(view, pieces, hats)),

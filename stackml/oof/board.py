@@ -100,10 +100,10 @@ class Board:
     """The learners of a run in their order, and the rules by which their fits are let go.
 
     Without a limit every fit is ready at once. Within one a learner is admitted when those
-    before it have nothing left to start: it is paced to what is left, tried on two folds (one where
-    that is dear), and
-    goes on to the others unless time is scarce and the ensemble has no use for it. Verdicts fall
-    in the order of the learners, so that a limit of work decides alike on every machine.
+    before it have nothing left to start: it is paced to what is left, tried on two folds (one
+    where that is dear), and goes on to the others unless time is scarce and the ensemble has no
+    use for it. Verdicts fall in the order of the learners, so that a limit of work decides alike
+    on every machine.
 
     Parameters
     ----------
@@ -261,13 +261,11 @@ class Board:
             candidate.allotted = float("inf")
             return
         must = all(c.status in ("failed", "skipped", "waiting", "probing") for c in self.candidates)
-        if not must and self._is_dear(candidate):
-            candidate.trial = 1
-            kind = candidate.learner.kind
-            sibling = next((c for c in self.candidates if c.dropped and c.learner.kind == kind), None)
-            if sibling is not None:
-                self._skip(candidate, f"not tried: '{sibling.name}', of the same kind, was dropped")
-                return
+        is_dear = not must and self._is_dear(candidate)
+        candidate.trial = 1 if is_dear else TRIAL_FOLDS
+        if is_dear and (sibling := self._dropped_sibling(candidate)) is not None:
+            self._skip(candidate, f"not tried: '{sibling.name}', of the same kind, was dropped")
+            return
         found = self._paced(candidate, must)
         if found is None:
             return
@@ -282,9 +280,13 @@ class Board:
         candidate.ready.extend(candidate.tasks[:n_ready])
 
     def _is_dear(self, candidate: Candidate) -> bool:
-        """Return whether trying a learner takes much from those that wait, which cannot all be fitted."""
+        """Return whether a trial takes much of what is left, which does not do for all that wait."""
         needed = self._price(candidate) * sum(task.cost for task in candidate.tasks[:TRIAL_FOLDS])
         return needed > DEAR_TRIAL * self.spending.left and self._is_scarce()
+
+    def _dropped_sibling(self, candidate: Candidate) -> Candidate | None:
+        method = candidate.learner.method
+        return next((c for c in self.candidates if c.dropped and c.learner.method == method), None)
 
     def _paced(self, candidate: Candidate, must: bool) -> Pace | None:
         price, left = self._price(candidate), self.spending.left
@@ -342,7 +344,7 @@ class Board:
         """Return the share in the ensemble that the folds still to come must be worth."""
         rest = self._price(candidate) * sum(task.cost for task in candidate.remaining)
         left = self.spending.left + rest  # it was promised to this one
-        return SHARE_OF_PART * rest / left if left > 0 else LEAST_SHARE
+        return SHARE_OF_PART * (min(1.0, rest / left) if left > 0 else 1.0)
 
     def _is_scarce(self) -> bool:
         """Return whether those that wait want more than is left."""

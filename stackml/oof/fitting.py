@@ -75,10 +75,14 @@ def fit_task(task: FitTask, prepared: Any, job: Job, seconds: float | None) -> F
 def _timed(model: FittedLearner, table: Table, rows: Rows) -> tuple[Prediction, float]:
     # The first call builds what later ones have; a handful of rows would go another way.
     model.predict(table.take(rows[:WARM_ROWS]))
-    start = perf_counter()
-    # In parts: a learner's view of all held-out rows can take more memory than the table.
-    parts = [model.predict(table.take(rows[i : i + PART_ROWS])) for i in range(0, len(rows), PART_ROWS)]
-    return np.concatenate(parts), 1e6 * (perf_counter() - start) / len(rows)
+    parts, seconds = [], 0.0
+    # A learner's view of all held-out rows at once can take more memory than the table.
+    for first in range(0, len(rows), PART_ROWS):
+        part = table.take(rows[first : first + PART_ROWS])
+        start = perf_counter()
+        parts.append(model.predict(part))
+        seconds += perf_counter() - start
+    return np.concatenate(parts), 1e6 * seconds / len(rows)
 
 
 def _fit_out_of_bag(

@@ -14,9 +14,9 @@ import pandas as pd
 from stackml.assembly.alike import in_order
 from stackml.assembly.base import FittedAssembly
 from stackml.assembly.label_texts import text_of
-from stackml.assembly.prices import microseconds
 from stackml.assembly.seen import too_good, too_good_leaf
 from stackml.foundation.errors import DataError
+from stackml.foundation.timing import microseconds_per_row
 from stackml.workflow.candidates import Candidate
 
 TIMED_ROWS = 10_000
@@ -108,9 +108,12 @@ def us_per_row(candidates: Sequence[Candidate], rows: pd.DataFrame, turns: int) 
     Parameters
     ----------
     candidates : sequence of Candidate
+        Each has predicted before.
     rows : DataFrame
+        At most its first 10,000 are asked about.
     turns : int
         0 measures nothing and returns nan.
     """
-    ask = [partial(candidate.part.predict, n_jobs=1) for candidate in candidates]
-    return microseconds(ask, rows, turns, TIMED_ROWS)
+    timed = rows.head(TIMED_ROWS)
+    ask = [partial(candidate.part.predict, timed, n_jobs=1) for candidate in candidates]
+    return microseconds_per_row(ask, len(timed), turns)

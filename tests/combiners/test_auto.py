@@ -5,8 +5,9 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from stackml.combiners.auto import DEFAULT_CANDIDATES, choose_combiner
+from stackml.combiners.auto import DEFAULT_CANDIDATES, AutoCombiner, choose_combiner
 from stackml.combiners.base import Combiner
+from stackml.combiners.boosted import BoostedCombiner
 from stackml.combiners.catalog import COMBINERS, make_combiner, restore_combiner
 from stackml.combiners.mean import FittedMean, MeanCombiner
 from stackml.combiners.nested import nested_predictions
@@ -215,3 +216,9 @@ def test_the_catalog_names_the_nearest():
         make_combiner(MeanCombiner(), a=1)
     with pytest.raises(StorageError, match="stored combiner is of the unknown kind 'evil'; known: mean"):
         restore_combiner("evil", {})
+
+
+def test_judging_several_costs_what_each_of_them_does() -> None:
+    several = AutoCombiner((SimplexCombiner(), BoostedCombiner()))
+    alone = [combiner.cost(20_000, 8, 1) for combiner in several.candidates]
+    assert several.cost(20_000, 8, 1) == sum(alone)

@@ -196,6 +196,9 @@ def test_the_rows_of_the_catalog_cost_what_their_members_do() -> None:
         ({"hidden": (8, 0)}, r"net: hidden must be numbers of units above 0, not \(8, 0\)"),
         ({"epochs": 0}, "net: epochs must be above 0"),
         ({"pieces": -1}, "net: pieces must be at least 0"),
+        ({"pieces": 2.5}, "net: pieces must be a whole number, not 2.5"),
+        ({"pieces": True}, "net: pieces must be a whole number, not True"),
+        ({"hats": 1}, "net: hats must be True or False, not 1"),
     ],
 )
 def test_parameters_without_a_meaning_are_refused(given: dict, message: str) -> None:
@@ -247,6 +250,18 @@ def test_a_state_of_other_numbers_is_refused(state) -> None:
 def test_a_state_of_no_number_of_pieces_is_refused(state, pieces) -> None:
     with pytest.raises(StorageError, match=r"net: pieces is .*, not a number of pieces"):
         FittedNet.from_state({**state, "pieces": pieces})
+
+
+def test_a_state_whose_form_is_no_form_is_refused(state) -> None:
+    with pytest.raises(StorageError, match="net: hats is 1, neither True nor False"):
+        FittedNet.from_state({**state, "hats": 1})
+
+
+def test_pieces_counted_by_numpy_are_stored_as_a_number(table: Table) -> None:
+    y = Target(BINARY, (table.numbers[:, 0] > 0).astype(np.int64))
+    model = fit(NetLearner(hidden=(8,), pieces=np.int64(4)), table, y, budget=Budget(rounds=2))
+    again = FittedNet.from_state(model.to_state())
+    np.testing.assert_array_equal(again.predict(table), model.predict(table))
 
 
 def test_a_state_from_before_there_were_pieces_is_read(table: Table) -> None:

@@ -9,12 +9,16 @@ from typing import ClassVar, final
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
 
 from stackml.learners.base import FittedLearner, Learner
+from stackml.learners.sklearn import SklearnLearner
 from stackml.oof import Engine
 from stackml.oof.admission import Tried, share_in_ensemble
+from stackml.oof.board import SHARE_OF_PART, Board
 from stackml.oof.budget import Clock, Spending
-from stackml.oof.pacing import LEAST_ROWS, affordable_folds, pace, usual_folds
+from stackml.oof.pacing import LEAST_ROWS, Prices, affordable_folds, pace, usual_folds
 from stackml.oof.plan import OUT_OF_BAG, Job, plan_learner
 from stackml.splitting import choose_splitter
 from stackml.tables import Problem, Table, Target
@@ -145,6 +149,21 @@ def test_another_of_a_kind_that_was_of_no_use_is_not_tried_where_that_is_dear():
     runs = Engine(work=60.0).run(learners, job()).runs
     assert runs[1].message == "dropped after one fold: its weight in the ensemble is 0.0%"
     assert runs[2].message == "not tried: 'noise', of the same kind, was dropped"
+
+
+def test_estimators_of_other_classes_are_not_of_one_kind():
+    svm, other_svm = (SklearnLearner("svm", SVC(C=c, probability=True)) for c in (1.0, 2.0))
+    trees = SklearnLearner("trees", DecisionTreeClassifier())
+    assert svm.method == other_svm.method != trees.method
+    assert svm.kind == trees.kind
+
+
+@pytest.mark.parametrize("left", [1e9, 4.0, 0.0, -5.0, -9.9, -20.0])
+def test_no_learner_must_have_more_than_its_part_of_the_weight(left):
+    spending = Spending(Clock(), 1, work=left)
+    learner = priced(price=2.0)
+    board = Board([("a", learner, plan_learner("a", learner, job()))], job(), spending, Prices())
+    assert 0 < board._dearness(board.candidates[0]) <= SHARE_OF_PART
 
 
 def test_a_learner_that_takes_much_of_what_is_left_must_be_worth_it():

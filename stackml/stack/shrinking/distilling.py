@@ -10,7 +10,7 @@ and its gradient exactly, by any learner that supports weights.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from time import perf_counter
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from stackml.combiners.single import FittedSingle
 from stackml.decision.identity import FittedIdentity
 from stackml.foundation.errors import DataError, FitError, ParameterError, SplitError
 from stackml.foundation.randomness import stream
-from stackml.foundation.threads import one_thread_each
+from stackml.foundation.timing import microseconds_per_row
 from stackml.learners.base import Learner
 from stackml.learners.lightgbm import LightGBMLearner
 from stackml.oof.engine import Engine
@@ -47,7 +47,6 @@ _MOST_INVENTED = 4  # a real row
 _HELD_OUT = 0.15
 _LEAST_SHARE = 0.005  # of a row: a class less probable is not taught, where there are many
 _TIMED_ROWS = 2000
-_TIMES = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -282,7 +281,10 @@ def _card(
 ) -> dict[str, Any]:
     taught = lesson.taught[held_out]
     sample = lesson.table.take(held_out[:_TIMED_ROWS])
-    slow, fast = _timed((teacher, student), sample)
+    ask = [partial(stack.predict, sample) for stack in (teacher, student)]
+    for once in ask:
+        once()  # builds what later calls have
+    slow, fast = microseconds_per_row(ask, sample.n_rows)
     record = {
         "of": [m.name for m in teacher.compacted().layers[-1].members],
         "learner": run.learner.kind,
@@ -300,20 +302,6 @@ def _card(
         "metric": lesson.metric,
         NAME: record,
     }
-
-
-def _timed(stacks: tuple[FittedStack, FittedStack], table: Table) -> list[float]:
-    """Return the microseconds a row of each, asked in turn: the least of three."""
-    best = [np.inf, np.inf]
-    with one_thread_each():
-        for stack in stacks:
-            stack.predict(table.take(np.arange(1)))  # builds what later calls have
-        for _ in range(_TIMES):
-            for place, stack in enumerate(stacks):
-                began = perf_counter()
-                stack.predict(table)
-                best[place] = min(best[place], 1e6 * (perf_counter() - began) / table.n_rows)
-    return best
 
 
 def _explained(said: FloatArray, taught: FloatArray) -> float | None:
