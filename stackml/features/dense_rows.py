@@ -11,7 +11,7 @@ import numpy.typing as npt
 from stackml.features.dense import DenseChoice, DenseView, PlainDense, in_unit, learn_plain
 from stackml.features.levels import level_counts
 from stackml.features.scaling import Floats32
-from stackml.features.target_encoding import TargetEncoder, fit_target_encoder
+from stackml.features.target_encoding import fit_target_encoder
 from stackml.tables.table import Table
 from stackml.tables.target import Target
 
@@ -67,10 +67,6 @@ class PreparedDense:
         """Return the matrix of some rows, as rows to be scored by a view."""
         encoded = view.encoder.encode(self.table.codes[rows])
         return DenseRows(self, rows, in_unit(encoded, view.unit))[:]
-
-    def fit_plain(self) -> DenseView:
-        """Return the view without target codes, for learners that look at no target."""
-        return DenseView(self.plain, TargetEncoder((), [], 1), np.zeros(0, np.float32))
 
 
 @dataclass(frozen=True, eq=False)

@@ -47,7 +47,8 @@ class Pieces:
     @property
     def width(self) -> int:
         """Number of columns `beside` adds."""
-        return len(self.columns) + (len(np.unique(self.columns)) if self.hats else 0)
+        *_, kept = self._rising
+        return len(self.columns) if kept is None else len(kept)
 
     def beside(self, matrix: Floats32) -> Floats32:
         """Return a matrix with the pieces, or hats, of its rows to its right.

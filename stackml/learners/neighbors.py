@@ -28,6 +28,7 @@ _REACH = 4.0  # values further from the mean count as if they were here
 _STEP = 127.0 / _REACH
 _EXACT_COLUMNS = 340  # float32 holds every partial sum of so many products of int8 exactly
 _BLOCK = 128
+_READ = 4096  # training rows at once
 _STATE_BYTES = 2_000_000
 
 
@@ -229,8 +230,8 @@ def _relevance(
     centred = outcome - share @ outcome
     squares, sums = np.zeros(matrix.shape[1]), np.zeros(matrix.shape[1])
     covariance = np.zeros((matrix.shape[1], centred.shape[1]))
-    for first in range(0, len(matrix), _BLOCK):
-        span = slice(first, first + _BLOCK)
+    for first in range(0, len(matrix), _READ):
+        span = slice(first, first + _READ)
         block = matrix[span].astype(np.float64)
         squares += share[span] @ block**2
         sums += share[span] @ block

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, softmax
 
-from stackml.features.dense_rows import DenseMatrix
+from stackml.features.dense_rows import DenseMatrix, DenseRows
 from stackml.features.pieces import NO_PIECES, Pieces
 from stackml.learners.trees.additive import FEW_ROWS
 
@@ -101,7 +101,7 @@ class Trainer:
     net : Net
         Weights in the parametrization that is trained, changed in place.
     inputs : float32 ndarray of shape (n_rows, n_columns), or DenseRows
-        Neither clipped nor with pieces.
+        Without pieces. An array is clipped already; rows of DenseRows are when they are read.
     gradient : function of (scores, rows)
         Gradient of the mean loss of those rows by the scores of all members, of their shape.
     batch : int
@@ -143,7 +143,8 @@ class Trainer:
         """Pass over the rows once; return the averaged weights, ready for scoring."""
         order = self.rng.permutation(len(self.inputs))
         for rows in _batches(order, self.batch):
-            inputs = self.net.pieces.beside(clipped(self.inputs[rows]))
+            read = self.inputs[rows]
+            inputs = self.net.pieces.beside(clipped(read) if isinstance(self.inputs, DenseRows) else read)
             slopes = _slopes(self.net, inputs, self.gradient, rows)
             np.concatenate([s.ravel() for s in slopes], out=self._flat["slope"])
             self._update()

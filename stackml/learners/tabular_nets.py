@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stackml.features.dense import DenseChoice, DenseView
-from stackml.features.dense_rows import DenseMatrix, PreparedDense, prepare_dense
+from stackml.features.dense_rows import DenseMatrix, DenseRows, PreparedDense, prepare_dense
 from stackml.features.likeness import code_tables, dense_parts, with_code_tables
 from stackml.features.pieces import Pieces, pieces_between
 from stackml.features.scaling import NormalScaler
@@ -150,7 +150,8 @@ class NetLearner(Learner):
         outputs = Outputs.of(target, rows)
         labels = _labels(outputs, target, rows)
         pieces = _pieces(view, self.pieces, self.hats)
-        trainer = self._trainer(matrix, pieces, labels, target, rows, seed)
+        inputs = matrix if isinstance(matrix, DenseRows) else clipped(matrix)
+        trainer = self._trainer(inputs, pieces, labels, target, rows, seed)
         patience = Patience(budget, self.epochs or self._most_epochs(len(rows)), self.patience)
         stop_rows = None if patience.is_exact else rows_with_weight(target, stop_rows)
         score = None if stop_rows is None else _stop_score(view, prepared, outputs, target, stop_rows)
