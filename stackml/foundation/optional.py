@@ -25,6 +25,15 @@ def optional(module: str, extra: str) -> ModuleType:
         ) from error
 
 
+def load_if_installed(module: str) -> None:
+    """Import a module, if it is there, before threads do.
+
+    A package is in `sys.modules` before it is whole, and some libraries look there for others.
+    """
+    if module and installed(module):
+        import_module(module)
+
+
 def installed(module: str) -> bool:
     """Return whether a module could be imported, without importing it."""
     try:

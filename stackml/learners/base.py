@@ -62,6 +62,7 @@ class Learner(ABC):
     kind: ClassVar[str]
     problems: ClassVar[frozenset[str]] = frozenset({"binary", "multiclass", "regression"})
     family: ClassVar[str] = ""  # learners of one family stop at much the same share of their usual rounds
+    library: ClassVar[str] = ""  # a package that must be imported whole before other threads fit
     supports_weight: ClassVar[bool] = True
     stops_early: ClassVar[bool] = False
     predicts_out_of_bag: ClassVar[bool] = False

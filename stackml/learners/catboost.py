@@ -129,6 +129,7 @@ class CatBoostLearner(Learner):
     kind: ClassVar[str] = "catboost"
     stops_early: ClassVar[bool] = True
     family: ClassVar[str] = FAMILY
+    library: ClassVar[str] = "catboost"  # it imports polars, which scikit-learn looks for in every fit
 
     learning_rate: float = 0.05
     depth: int = 6

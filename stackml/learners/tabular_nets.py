@@ -49,6 +49,7 @@ from stackml.tables.target import Target
 
 _STOP_ROWS = 20_000
 _STEPS = 6000  # of one fit at most
+_LEAST_UNITS = 64  # of a layer that is made narrower
 _LINKS = {"binary": "logistic", "multiclass": "softmax", "regression": "identity"}
 _LEAST_PROBABILITY = 1e-7
 
@@ -190,6 +191,11 @@ class NetLearner(Learner):
     def _most_epochs(self, n_rows: int) -> int:
         batch = self.batch_rows or _batch_rows(n_rows)
         return int(np.clip(_STEPS * batch / n_rows, 5, 100))
+
+    def paced(self, share: float) -> NetLearner:
+        """Return the net with narrower layers, of at least 64 units unless they were narrower."""
+        narrower = (min(n, max(_LEAST_UNITS, 8 * round(n * share**0.5 / 8))) for n in self.hidden)
+        return replace(self, hidden=tuple(narrower))
 
     def cost(self, n_rows: int, n_features: int, n_outputs: int) -> float:
         """Return seconds of one fit, roughly."""

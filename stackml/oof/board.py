@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from stackml.learners.base import Learner, Rows
 from stackml.oof.admission import LEAST_SHARE, TRIAL_FOLDS, Tried, share_in_ensemble
 from stackml.oof.budget import Spending
+from stackml.oof.candidate import Candidate
 from stackml.oof.fitting import FitOutcome
-from stackml.oof.pacing import MOST_OF_LEFT, Pace, Prices, pace, paced_task
+from stackml.oof.pacing import GENTLE, MOST_OF_LEFT, Pace, Prices, pace, paced_task, replaced_cost
 from stackml.oof.plan import OUT_OF_BAG, FitTask, Job
 
 PROBED_ABOVE = 0.05  # of what is left: a cheaper learner is begun without a probe
@@ -24,76 +25,7 @@ DEAR_TRIAL = 0.1  # of what is left
 SLACK = 1.3  # times what a fit is expected to take, before the clock ends it
 
 
-@dataclass(eq=False)
-class Candidate:
-    """One learner on its way into the stack.
-
-    Attributes
-    ----------
-    name : str
-    learner : Learner
-        As it is fitted: paced, where it has to be.
-    tasks : tuple of FitTask
-    status : {"waiting", "probing", "trying", "finishing", "fitted", "skipped", "failed"}
-    ready : deque of FitTask
-        May be started.
-    started : set of int
-        Folds whose fits were started.
-    running : int
-    outcomes : dict of fold to FitOutcome
-    allotted : float
-        Core-seconds it may take where its fits turn out longer than expected.
-    message : str
-        Why it was skipped or failed.
-    trial : int
-        Folds it is tried on.
-    dropped : bool
-        Whether it was tried and of no use.
-    """
-
-    name: str
-    learner: Learner
-    tasks: tuple[FitTask, ...]
-    allotted: float = 0.0
-    status: str = "waiting"
-    ready: deque[FitTask] = field(default_factory=deque)
-    started: set[int] = field(default_factory=set)
-    running: int = 0
-    outcomes: dict[int, FitOutcome] = field(default_factory=dict)
-    message: str = ""
-    trial: int = TRIAL_FOLDS
-    dropped: bool = False
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether nothing more is to be fitted."""
-        return self.status in ("fitted", "skipped", "failed")
-
-    @property
-    def remaining(self) -> tuple[FitTask, ...]:
-        """Tasks without an outcome."""
-        return tuple(task for task in self.tasks if task.fold not in self.outcomes)
-
-
 Planned = tuple[str, Learner, tuple[FitTask, ...]]
-
-
-def cheap_first(candidates: Sequence[Planned], spending: Spending, may_skip: bool) -> list[Planned]:
-    """Return the learners that cost little of a limit before the others, and the dearest last.
-
-    Whatever becomes of the dear ones, there is then an ensemble. Where a round of boosting is dear,
-    as with many classes, that comes first which is not.
-    """
-    if not (may_skip and spending.is_limited):
-        return list(candidates)
-    budget = spending.left
-
-    def dearness(planned: Planned) -> tuple[int, float]:
-        cost = sum(task.cost for task in planned[2])
-        rank = (cost > CHEAP * budget) + (cost > DEAR * budget)
-        return rank, cost if cost > DEAR * budget else 0.0
-
-    return sorted(candidates, key=dearness)
 
 
 class Board:
@@ -127,7 +59,8 @@ class Board:
         may_skip: bool = True,
         may_leave: bool = False,
     ) -> None:
-        self.candidates = [Candidate(*given) for given in cheap_first(candidates, spending, may_skip)]
+        self.candidates = [Candidate(*given) for given in candidates]
+        self._rank = {name: number for number, (name, _, _) in enumerate(candidates)}
         self.by_name = {c.name: c for c in self.candidates}
         self.job = job
         self.spending = spending
@@ -135,6 +68,7 @@ class Board:
         self.may_skip = may_skip
         self.may_leave = may_skip or may_leave
         self.released: deque[FitTask] = deque()  # tasks that will not be run
+        self.reclaimed: deque[FitTask] = deque()  # tasks that were released and may be run after all
         self.news: deque[str] = deque()  # what a person should hear of
         self._first: Candidate | None = None  # it is finished whatever the clock says
 
@@ -154,9 +88,12 @@ class Board:
         if found is None:
             self._verdicts()  # a learner given up meanwhile may have been what others waited for
             found = self._next_ready()
+        if found is None and self._asks_again():
+            found = self._next_ready()
         return found
 
     def _next_ready(self) -> tuple[FitTask, bool] | None:
+        self._put_in_order()
         is_probing = False
         for candidate in self.candidates:
             if candidate.is_settled:
@@ -177,6 +114,40 @@ class Board:
                 return None  # what follows must not depend on how many fits run at once
         return None
 
+    def _put_in_order(self) -> None:
+        """Let those that wait come cheap ones first and the dearest last, by what is known of prices by now.
+
+        Whatever becomes of the dear ones, there is then an ensemble. Where a round of boosting is
+        dear, as with many classes, that comes first which is not. Among dear ones of much the same
+        price the order they were given in holds.
+        """
+        if not (self.may_skip and self.spending.is_limited):
+            return
+        places = [at for at, c in enumerate(self.candidates) if c.status == "waiting"]
+        is_scarce = self._is_scarce()
+        waiting = sorted((self.candidates[at] for at in places), key=lambda c: self._urgency(c, is_scarce))
+        for at, candidate in zip(places, waiting, strict=True):
+            self.candidates[at] = candidate
+
+    def _urgency(self, candidate: Candidate, is_scarce: bool) -> tuple[int, int, int]:
+        learner = candidate.learner.paced(GENTLE) if is_scarce else candidate.learner
+        costs = (replaced_cost(task, learner, self.job) for task in candidate.tasks)
+        cost = self._price(candidate) * sum(costs)
+        dearness = sum(cost > share * self.spending.left for share in (CHEAP, DEAR))
+        doublings = math.frexp(cost)[1] if dearness > 1 else 0
+        return dearness, doublings, self._rank[candidate.name]
+
+    def _asks_again(self) -> bool:
+        """Let those left out for their price be asked once more when all others are done."""
+        if any(c.running or not c.is_settled for c in self.candidates):
+            return False
+        again = [c for c in self.candidates if c.is_too_dear and not c.asked_again]
+        for candidate in again:
+            candidate.status, candidate.message = "waiting", ""
+            candidate.is_too_dear, candidate.asked_again = False, True
+            self.reclaimed.extend(candidate.tasks)
+        return bool(again)
+
     def _is_too_late(self, candidate: Candidate) -> bool:
         """Give a learner up whose next fit could not be finished; return whether it was."""
         left = self.spending.clock.left
@@ -188,6 +159,7 @@ class Board:
         if (MAY_BE_CUT if can_be_cut else 1.0) * expected * turns <= left:
             return False
         self._skip(candidate, "no time was left for its next fit")
+        candidate.is_too_dear = not candidate.started
         return True
 
     def probed(self, task: FitTask, seconds: float) -> None:
@@ -220,17 +192,8 @@ class Board:
         if candidate.is_settled:
             return False
         self._give_up(candidate, "failed", message)
-        self._ask_again()
         self._verdicts()
         return True
-
-    def _ask_again(self) -> None:
-        """Let those left out for their price be asked again where nobody else is left."""
-        if any(c.status not in ("failed", "skipped") for c in self.candidates):
-            return
-        for candidate in self.candidates:
-            if candidate.status == "skipped" and not candidate.started:
-                candidate.status, candidate.message = "waiting", ""
 
     def seconds_for(self, task: FitTask) -> float | None:
         """Return the seconds a fit may take before the clock ends it, or None without a clock."""
@@ -251,7 +214,7 @@ class Board:
         learner = candidate.learner
         if not (self.spending.is_timed and self.may_skip and learner.usual_rounds):
             return False
-        needed = sum(task.cost for task in candidate.tasks)
+        needed = candidate.cost
         return not self.prices.knows(learner.kind) and needed > PROBED_ABOVE * self.spending.left
 
     def _admit(self, candidate: Candidate) -> None:
@@ -291,12 +254,17 @@ class Board:
     def _paced(self, candidate: Candidate, must: bool) -> Pace | None:
         price, left = self._price(candidate), self.spending.left
         last = not any(c.status == "waiting" for c in self.candidates if c is not candidate)
-        found = pace(candidate.learner, candidate.tasks, self.job, price, left, must=must, last=last)
+        wanted = price * candidate.cost + sum(cost for cost in self._wants(candidate) if cost <= DEAR * left)
+        found = pace(
+            candidate.learner, candidate.tasks, self.job, price, left,
+            must=must, last=last, haste=left / wanted if wanted > 0 else 1.0,
+        )  # fmt: skip
         if found is None:
             unit, share = ("s", self.spending.n_jobs) if self.spending.is_timed else ("units of work", 1)
-            needed = price * sum(task.cost for task in candidate.tasks) / share
+            needed = price * candidate.cost / share
             remains = max(left, 0.0) / share
             self._skip(candidate, f"would take about {needed:.0f} {unit}, {remains:.0f} {unit} were left")
+            candidate.is_too_dear = True
         return found
 
     def _set_aside(self) -> None:
@@ -315,7 +283,7 @@ class Board:
     def _verdicts(self) -> None:
         """Decide, learner by learner in their order, whether those that were tried go on."""
         for candidate in self.candidates:
-            if candidate.is_settled or (candidate.status == "finishing" and _has_tried(candidate)):
+            if candidate.is_settled or (candidate.status == "finishing" and candidate.has_tried):
                 continue
             if candidate.status != "trying" or candidate.ready or candidate.running:
                 return
@@ -324,7 +292,7 @@ class Board:
             self._judge(candidate)
 
     def _judge(self, candidate: Candidate) -> None:
-        if self._is_scarce():
+        if self._is_scarce() or self._dearness(candidate) > LEAST_SHARE:
             share = share_in_ensemble(
                 self._tried(candidate, candidate.trial),
                 list(self._peers(candidate.trial)),
@@ -348,9 +316,12 @@ class Board:
 
     def _is_scarce(self) -> bool:
         """Return whether those that wait want more than is left."""
-        waiting = [c for c in self.candidates if c.status in ("waiting", "probing")]
-        wanted = sum(self._price(c) * task.cost for c in waiting for task in c.tasks)
-        return wanted > self.spending.left
+        return sum(self._wants()) > self.spending.left
+
+    def _wants(self, but: Candidate | None = None) -> list[float]:
+        """Return what each of those that wait wants, in core-seconds."""
+        waiting = [c for c in self.candidates if c.status in ("waiting", "probing") and c is not but]
+        return [self._price(c) * c.cost for c in waiting]
 
     def _rows(self, n_folds: int) -> Rows:
         folds = self.job.folds.folds[:n_folds]
@@ -367,7 +338,7 @@ class Board:
 
     def _peers(self, n_folds: int) -> Iterator[Tried]:
         for candidate in self.candidates:
-            if candidate.status in ("finishing", "fitted") and _has_tried(candidate):
+            if candidate.status in ("finishing", "fitted") and candidate.has_tried:
                 yield self._tried(candidate, n_folds)
 
     def _skip(self, candidate: Candidate, reason: str) -> None:
@@ -381,9 +352,3 @@ class Board:
         self.spending.settle(candidate.name)
         self.released.extend(task for task in candidate.tasks if task.fold not in candidate.started)
         self._set_aside()
-
-
-def _has_tried(candidate: Candidate) -> bool:
-    known = candidate.outcomes.keys()
-    first = {task.fold for task in candidate.tasks[:TRIAL_FOLDS]}
-    return OUT_OF_BAG in known or known >= first

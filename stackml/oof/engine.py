@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stackml.foundation.errors import FitError
+from stackml.foundation.optional import load_if_installed
 from stackml.foundation.progress import Event, Listener, silent
 from stackml.foundation.threads import one_thread_each
 from stackml.learners.base import Learner
-from stackml.oof.board import Board, Candidate
+from stackml.oof.board import Board
 from stackml.oof.budget import Clock, Spending
 from stackml.oof.cache import TaskCache
+from stackml.oof.candidate import Candidate
 from stackml.oof.fitting import FitOutcome, fit_task, probe_task
 from stackml.oof.pacing import Prices
 from stackml.oof.plan import ALL_ROWS, OUT_OF_BAG, FitTask, Job, plan_learner, plan_refit
@@ -154,6 +156,8 @@ class Engine:
         return replace(result, runs=runs)
 
     def _run_tasks(self, board: Board, job: Job) -> None:
+        for candidate in board.candidates:
+            load_if_installed(candidate.learner.library)
         shared = SharedPreparation(job, [task for c in board.candidates for task in c.tasks])
         job_digest = job.digest() if self.cache else ""
         self._tell("started", f"{board.n_tasks} fits", board)
@@ -161,6 +165,7 @@ class Engine:
         with one_thread_each(), ThreadPoolExecutor(self.n_jobs) as pool:
             while True:
                 while len(running) < self.n_jobs and (found := board.next_task()) is not None:
+                    self._pass_on(board, shared)
                     started = _Started(*found, board.seconds_for(found[0]))
                     running[pool.submit(self._run_one, started, shared, job, job_digest)] = started
                 self._pass_on(board, shared)
@@ -208,6 +213,8 @@ class Engine:
         self._tell(kind, f"{task.name}, {_where(task.fold)}", board)
 
     def _pass_on(self, board: Board, shared: SharedPreparation) -> None:
+        while board.reclaimed:
+            shared.claim(board.reclaimed.popleft())
         while board.released:
             shared.release(board.released.popleft())
         while board.news:

@@ -12,6 +12,8 @@ from stackml.learners.base import Learner
 from stackml.oof.plan import FitTask, Job
 
 FASTEST = 0.2  # of a learner's usual work: below this it is no longer the same learner
+WORTHWHILE = 0.3  # of a learner's usual work: with less it gets no weight beside others
+GENTLE = 0.5  # of a learner's usual work: what haste may take it down to while it could have more
 MOST_OF_LEFT = 0.4  # one learner may take, while others wait
 ROUNDED = 1.05  # rounds and trees are whole numbers
 MUST_FIT_IN = 0.7  # of what is left, at the quickest; what is expected can be wrong
@@ -85,7 +87,15 @@ class Pace:
 
 
 def pace(
-    learner: Learner, tasks: Sequence[FitTask], job: Job, price: float, left: float, *, must: bool, last: bool
+    learner: Learner,
+    tasks: Sequence[FitTask],
+    job: Job,
+    price: float,
+    left: float,
+    *,
+    must: bool,
+    last: bool,
+    haste: float = 1.0,
 ) -> Pace | None:
     """Return how a learner can be fitted with what is left, or None where it cannot.
 
@@ -103,12 +113,18 @@ def pace(
         Whether it has to be fitted whatever it costs: fewer rows are then learned from.
     last : bool
         Whether no other waits, so that it may take all that is left.
+    haste : float
+        What is left as a share of what all that wait want: below 1 each takes less, so that more
+        of them can be had.
     """
     needed = price * sum(task.cost for task in tasks)
     allotted = left if last else MOST_OF_LEFT * left
     if needed <= allotted:
-        return Pace(learner, None, needed)
-    share = max(FASTEST, allotted / needed) if allotted > 0 else FASTEST
+        quicker = learner.paced(max(GENTLE, haste)) if haste < 1 else learner
+        return Pace(quicker, None, price * sum(replaced_cost(task, quicker, job) for task in tasks))
+    least = FASTEST if must else WORTHWHILE
+    share = max(least, allotted / needed) if allotted > 0 else least
+    share = min(share, max(GENTLE, haste))
     quicker = learner.paced(share)
     costs = price * sum(replaced_cost(task, quicker, job) for task in tasks)
     if costs <= max(ROUNDED * allotted, MUST_FIT_IN * left):

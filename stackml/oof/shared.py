@@ -41,6 +41,11 @@ class SharedPreparation:
                 self.n_made += 1
             return self._made[key]
 
+    def claim(self, task: FitTask) -> None:
+        """Say that a task which was released will need its preparation after all."""
+        with self._lock:
+            self._waiting[self._key(task)] += 1
+
     def release(self, task: FitTask) -> None:
         """Say that a task is done with its preparation; the last one frees it."""
         key = self._key(task)

@@ -247,6 +247,17 @@ def test_rounds_are_obeyed_and_the_clock_leaves_at_least_one(case: Case) -> None
     assert np.isfinite(hurried.predict(unseen())).all()
 
 
+@pytest.mark.parametrize("name", LEARNERS)
+def test_a_learner_in_haste_is_of_its_kind_and_costs_no_more(name: str) -> None:
+    usual = LEARNERS[name].learner
+    hurried = usual.paced(0.5)
+    assert type(hurried) is type(usual)
+    assert hurried.prepare_key == usual.prepare_key
+    size = 10_000, 12, 1
+    assert (hurried == usual) == (hurried.cost(*size) == usual.cost(*size))
+    assert 0.3 * usual.cost(*size) < hurried.cost(*size) <= usual.cost(*size)
+
+
 @pytest.mark.parametrize(
     "name", [n for n, e in LEARNERS.items() if "binary" in e.problems and e.is_installed]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from dataclasses import dataclass, replace
 from typing import ClassVar, final
@@ -18,8 +19,10 @@ from stackml.oof import Engine
 from stackml.oof.admission import Tried, share_in_ensemble
 from stackml.oof.board import SHARE_OF_PART, Board
 from stackml.oof.budget import Clock, Spending
+from stackml.oof.fitting import FitOutcome
 from stackml.oof.pacing import LEAST_ROWS, Prices, affordable_folds, pace, usual_folds
 from stackml.oof.plan import OUT_OF_BAG, Job, plan_learner
+from stackml.oof.shared import SharedPreparation
 from stackml.splitting import choose_splitter
 from stackml.tables import Problem, Table, Target
 
@@ -128,8 +131,8 @@ def test_a_limit_of_work_decides_alike_however_many_fits_run_at_once(n_jobs):
     found = {run.name: (run.status, run.learner.trees) for run in result.runs}
     assert found == {
         "good": ("fitted", 100),
-        "noise": ("skipped", 48),
-        "fine": ("fitted", 99),
+        "noise": ("skipped", 79),
+        "fine": ("fitted", 91),
         "large": ("skipped", 100),
         "small": ("fitted", 100),
         "late": ("skipped", 100),
@@ -185,6 +188,13 @@ def test_a_learner_of_no_use_is_kept_where_time_is_plentiful():
     assert [run.status for run in result.runs] == ["fitted", "fitted"]
 
 
+def test_the_last_learner_is_dropped_too_where_it_takes_much_of_what_is_left():
+    learners = [("good", priced(price=4.0)), ("noise", priced(noise=3.0, price=4.0))]
+    runs = Engine(work=45.0).run(learners, job()).runs
+    assert [run.status for run in runs] == ["fitted", "skipped"]
+    assert runs[1].message == "dropped after 2 folds: its weight in the ensemble is 0.0%"
+
+
 def test_without_a_limit_everything_asked_for_is_fitted_as_it_is():
     learners = [("good", priced(price=1e9)), ("noise", priced(noise=3.0, price=1e9))]
     result = Engine(n_jobs=2).run(learners, job())
@@ -198,9 +208,11 @@ def test_the_first_learner_is_fitted_even_when_it_costs_more_than_there_is():
 
 def test_a_fit_that_would_end_after_the_limit_is_not_begun():
     slow = priced(price=0.2, slow=0.2)
-    result = Engine(clock=Clock(2.0)).run([("first", slow), *((f"next{i}", slow) for i in range(9))], job())
+    clock = Clock(2.0)
+    result = Engine(clock=clock).run([("first", slow), *((f"next{i}", slow) for i in range(9))], job())
+    assert clock.elapsed < 2.3
     assert result.runs[0].fitted
-    assert result.runs[-1].status == "skipped"
+    assert sum(run.status == "skipped" for run in result.runs) >= 5
     assert all(len(run.models) in (0, 5) for run in result.runs)
 
 
@@ -219,6 +231,87 @@ def test_what_is_too_dear_is_paced_then_left_out_and_if_it_must_be_fitted_learns
     assert found(0.5, must=True).learner.trees == 20
     assert found(0.9, must=True).most_rows == int(48_000 * 0.7 * 0.9)
     assert found(0.0, must=True).most_rows == LEAST_ROWS
+
+
+def test_haste_takes_each_learner_down_to_half_of_its_work_and_no_further():
+    work = job()
+    learner = priced(price=1.0)
+    tasks = plan_learner("a", learner, work)
+
+    def trees(left, haste):
+        return pace(learner, tasks, work, 1.0, left, must=False, last=False, haste=haste).learner.trees
+
+    assert trees(100.0, 2.0) == 100
+    assert trees(100.0, 0.8) == 80
+    assert trees(100.0, 0.1) == 50
+    assert trees(10.0, 0.8) == 80
+    assert trees(10.0, 0.9) == 80  # no more than 0.4 of what is left all the same
+
+
+def test_of_those_that_wait_the_dear_come_last_by_what_their_kind_has_turned_out_to_cost():
+    work = job()
+    learners = {
+        "first": priced(price=1.0),
+        "said to be dear": priced(price=15.0),
+        "dear": OtherLearner(price=15.0),
+        "cheap": priced(price=2.0),
+    }
+    planned = [(name, learner, plan_learner(name, learner, work)) for name, learner in learners.items()]
+    prices = Prices()
+    board = Board(planned, work, Spending(Clock(100.0), 1), prices)
+    board.next_task()
+    assert [c.name for c in board.candidates] == ["first", "cheap", "said to be dear", "dear"]
+    prices.learn(planned[0][2][0], 0.01, None)  # that kind is a hundred times cheaper
+    prices.learn(planned[2][2][0], 15.0, None)
+    board.next_task()
+    assert [c.name for c in board.candidates] == ["first", "said to be dear", "cheap", "dear"]
+
+
+def test_who_was_left_out_for_its_price_is_asked_again_when_the_others_are_done():
+    work = job()
+    learners = {"good": priced(price=12.0), "dear": OtherLearner(price=50.0)}
+    planned = [(name, learner, plan_learner(name, learner, work)) for name, learner in learners.items()]
+    board = Board(planned, work, Spending(Clock(100.0), 1), Prices())
+    begun = [board.next_task()[0] for _ in range(5)]
+    assert board.next_task() is None
+    dear = board.by_name["dear"]
+    assert (dear.status, dear.message) == ("skipped", "would take about 250 s, 58 s were left")
+    for task in begun:
+        board.finished(task, FitOutcome(FittedPriced(np.zeros(300)), np.zeros((60, 1), np.float32), 0.1))
+    assert board.next_task()[0].name == "dear"
+    assert list(board.released) == list(board.reclaimed) == list(planned[1][2])
+
+
+def test_what_is_prepared_is_kept_for_tasks_that_were_released_and_claimed_again():
+    tasks = plan_learner("a", priced(), job())
+    shared = SharedPreparation(job(), tasks)
+    for task in tasks:
+        shared.release(task)
+    for task in tasks:
+        shared.claim(task)
+    for task in tasks:
+        shared.get(task)
+        shared.release(task)
+    assert shared.n_made == 1
+
+
+def test_libraries_are_imported_whole_before_any_fit_is_begun(monkeypatch, tmp_path):
+    (tmp_path / "slow_to_import.py").write_text("from time import sleep\n\nsleep(0.2)\nwhole = True\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    class Looking(PricedLearner):
+        def fit(self, *given):
+            assert sys.modules["slow_to_import"].whole
+            return super().fit(*given)
+
+    class Bringing(Looking):
+        library = "slow_to_import"
+
+    try:
+        result = Engine(n_jobs=2).run([("a", Looking()), ("b", Bringing())], job())
+    finally:
+        sys.modules.pop("slow_to_import", None)
+    assert [run.message for run in result.runs] == ["", ""]
 
 
 def test_folds_are_as_many_as_a_middling_learner_can_be_fitted_on():

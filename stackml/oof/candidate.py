@@ -1,0 +1,79 @@
+"""One learner on its way into the stack: what is to be fitted, what was, and what became of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from stackml.learners.base import Learner
+from stackml.oof.admission import TRIAL_FOLDS
+from stackml.oof.fitting import FitOutcome
+from stackml.oof.plan import OUT_OF_BAG, FitTask
+
+
+@dataclass(eq=False)
+class Candidate:
+    """One learner on its way into the stack.
+
+    Attributes
+    ----------
+    name : str
+    learner : Learner
+        As it is fitted: paced, where it has to be.
+    tasks : tuple of FitTask
+    status : {"waiting", "probing", "trying", "finishing", "fitted", "skipped", "failed"}
+    ready : deque of FitTask
+        May be started.
+    started : set of int
+        Folds whose fits were started.
+    running : int
+    outcomes : dict of fold to FitOutcome
+    allotted : float
+        Core-seconds it may take where its fits turn out longer than expected.
+    message : str
+        Why it was skipped or failed.
+    trial : int
+        Folds it is tried on.
+    dropped : bool
+        Whether it was tried and of no use.
+    is_too_dear : bool
+        Whether it was left out for its price, before any of its fits.
+    asked_again : bool
+        Whether that was asked a second time.
+    """
+
+    name: str
+    learner: Learner
+    tasks: tuple[FitTask, ...]
+    allotted: float = 0.0
+    status: str = "waiting"
+    ready: deque[FitTask] = field(default_factory=deque)
+    started: set[int] = field(default_factory=set)
+    running: int = 0
+    outcomes: dict[int, FitOutcome] = field(default_factory=dict)
+    message: str = ""
+    trial: int = TRIAL_FOLDS
+    dropped: bool = False
+    is_too_dear: bool = False
+    asked_again: bool = False
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing more is to be fitted."""
+        return self.status in ("fitted", "skipped", "failed")
+
+    @property
+    def cost(self) -> float:
+        """Nominal core-seconds of all tasks."""
+        return sum(task.cost for task in self.tasks)
+
+    @property
+    def has_tried(self) -> bool:
+        """Whether the folds that learners are tried on have outcomes."""
+        known = self.outcomes.keys()
+        return OUT_OF_BAG in known or known >= {task.fold for task in self.tasks[:TRIAL_FOLDS]}
+
+    @property
+    def remaining(self) -> tuple[FitTask, ...]:
+        """Tasks without an outcome."""
+        return tuple(task for task in self.tasks if task.fold not in self.outcomes)
