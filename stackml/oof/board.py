@@ -20,6 +20,7 @@ PROBED_ABOVE = 0.05  # of what is left: a cheaper learner is begun without a pro
 MAY_BE_CUT = 0.35  # of the usual work: a learner that stops early may need no more
 CHEAP, DEAR = 0.1, 0.3  # of the budget
 NOT_ROUNDS = 0.9  # of a fit's time is spent on what the clock can end
+OVERSTATED = 2.0  # is what learners want: most fits stop early, and many learners are dropped
 SHARE_OF_PART = 0.1  # a learner that wants all that is left needs this share in the ensemble
 DEAR_TRIAL = 0.1  # of what is left
 SLACK = 1.3  # times what a fit is expected to take, before the clock ends it
@@ -257,7 +258,7 @@ class Board:
         wanted = price * candidate.cost + sum(cost for cost in self._wants(candidate) if cost <= DEAR * left)
         found = pace(
             candidate.learner, candidate.tasks, self.job, price, left,
-            must=must, last=last, haste=left / wanted if wanted > 0 else 1.0,
+            must=must, last=last, haste=OVERSTATED * left / wanted if wanted > 0 else 1.0,
         )  # fmt: skip
         if found is None:
             unit, share = ("s", self.spending.n_jobs) if self.spending.is_timed else ("units of work", 1)
