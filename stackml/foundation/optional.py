@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -29,9 +30,11 @@ def load_if_installed(module: str) -> None:
     """Import a module, if it is there, before threads do.
 
     A package is in `sys.modules` before it is whole, and some libraries look there for others.
+    One that cannot be imported is for those to report who need it.
     """
-    if module and installed(module):
-        import_module(module)
+    if module:
+        with suppress(Exception):
+            import_module(module)
 
 
 def installed(module: str) -> bool:

@@ -117,6 +117,7 @@ class NetLearner(Learner):
             raise ParameterError("net: averaging must be below 1, or the weights never leave their start")
         if not all(isinstance(n, int | np.integer) and n > 0 for n in self.hidden):
             raise ParameterError(f"net: hidden must be numbers of units above 0, not {self.hidden!r}")
+        object.__setattr__(self, "hidden", tuple(int(n) for n in self.hidden))
         checked_start(self.start, self.kind)
 
     def prepare(self, table: Table, rows: Rows | None = None) -> PreparedDense:
@@ -193,7 +194,12 @@ class NetLearner(Learner):
         return int(np.clip(_STEPS * batch / n_rows, 5, 100))
 
     def paced(self, share: float) -> NetLearner:
-        """Return the net with narrower layers, of at least 64 units unless they were narrower."""
+        """Return the net with narrower layers, of at least 64 units unless they were narrower.
+
+        One with a `start` keeps its shape, so that it can be merged with others of that start.
+        """
+        if self.start is not None:
+            return self
         narrower = (min(n, max(_LEAST_UNITS, 8 * round(n * share**0.5 / 8))) for n in self.hidden)
         return replace(self, hidden=tuple(narrower))
 

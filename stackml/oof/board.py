@@ -69,7 +69,7 @@ class Board:
         self.may_skip = may_skip
         self.may_leave = may_skip or may_leave
         self.released: deque[FitTask] = deque()  # tasks that will not be run
-        self.reclaimed: deque[FitTask] = deque()  # tasks that were released and may be run after all
+        self.reclaimed: deque[FitTask] = deque()  # tasks that may be run after all, or in another form
         self.news: deque[str] = deque()  # what a person should hear of
         self._first: Candidate | None = None  # it is finished whatever the clock says
 
@@ -89,7 +89,7 @@ class Board:
         if found is None:
             self._verdicts()  # a learner given up meanwhile may have been what others waited for
             found = self._next_ready()
-        if found is None and self._asks_again():
+        if found is None and self._take_up_again():
             found = self._next_ready()
         return found
 
@@ -124,6 +124,7 @@ class Board:
         """
         if not (self.may_skip and self.spending.is_limited):
             return
+        # Those let in stand before all that wait, so that verdicts keep the order in which they were let in.
         places = [at for at, c in enumerate(self.candidates) if c.status == "waiting"]
         is_scarce = self._is_scarce()
         waiting = sorted((self.candidates[at] for at in places), key=lambda c: self._urgency(c, is_scarce))
@@ -138,14 +139,21 @@ class Board:
         doublings = math.frexp(cost)[1] if dearness > 1 else 0
         return dearness, doublings, self._rank[candidate.name]
 
-    def _asks_again(self) -> bool:
-        """Let those left out for their price be asked once more when all others are done."""
-        if any(c.running or not c.is_settled for c in self.candidates):
+    def _take_up_again(self) -> bool:
+        """Let those left out for their price wait once more when all others are done; return whether any do.
+
+        Where nobody could be fitted whoever was left out waits again, and the first of them must be fitted.
+        """
+        if not self.may_skip or any(c.running or not c.is_settled for c in self.candidates):
             return False
-        again = [c for c in self.candidates if c.is_too_dear and not c.asked_again]
+        nobody = all(c.status != "fitted" for c in self.candidates)
+        again = [
+            c
+            for c in self.candidates
+            if c.status == "skipped" and not c.started and (nobody or (c.is_too_dear and not c.asked_again))
+        ]
         for candidate in again:
-            candidate.status, candidate.message = "waiting", ""
-            candidate.is_too_dear, candidate.asked_again = False, True
+            candidate.wait_again()
             self.reclaimed.extend(candidate.tasks)
         return bool(again)
 
@@ -159,8 +167,7 @@ class Board:
         can_be_cut = candidate.ready[0].rounds is None and candidate.learner.watches_clock
         if (MAY_BE_CUT if can_be_cut else 1.0) * expected * turns <= left:
             return False
-        self._skip(candidate, "no time was left for its next fit")
-        candidate.is_too_dear = not candidate.started
+        self._skip(candidate, "no time was left for its next fit", too_dear=not candidate.started)
         return True
 
     def probed(self, task: FitTask, seconds: float) -> None:
@@ -235,8 +242,10 @@ class Board:
             return
         self._first = candidate if must else self._first
         candidate.allotted = MOST_OF_LEFT * max(0.0, self.spending.left)
+        self.released.extend(candidate.tasks)  # another learner may share another preparation
         candidate.learner = found.learner
         candidate.tasks = tuple(paced_task(task, found, self.job) for task in candidate.tasks)
+        self.reclaimed.extend(candidate.tasks)
         self.spending.promise(candidate.name, found.expected)
         self._set_aside()
         candidate.status = "trying" if len(candidate.tasks) > candidate.trial and not must else "finishing"
@@ -258,14 +267,14 @@ class Board:
         wanted = price * candidate.cost + sum(cost for cost in self._wants(candidate) if cost <= DEAR * left)
         found = pace(
             candidate.learner, candidate.tasks, self.job, price, left,
-            must=must, last=last, haste=OVERSTATED * left / wanted if wanted > 0 else 1.0,
+            must=must, last=last, ease=OVERSTATED * left / wanted if wanted > 0 else 1.0,
         )  # fmt: skip
         if found is None:
             unit, share = ("s", self.spending.n_jobs) if self.spending.is_timed else ("units of work", 1)
             needed = price * candidate.cost / share
             remains = max(left, 0.0) / share
-            self._skip(candidate, f"would take about {needed:.0f} {unit}, {remains:.0f} {unit} were left")
-            candidate.is_too_dear = True
+            reason = f"would take about {needed:.0f} {unit}, {remains:.0f} {unit} were left"
+            self._skip(candidate, reason, too_dear=True)
         return found
 
     def _set_aside(self) -> None:
@@ -293,14 +302,14 @@ class Board:
             self._judge(candidate)
 
     def _judge(self, candidate: Candidate) -> None:
-        if self._is_scarce() or self._dearness(candidate) > LEAST_SHARE:
+        if self._is_scarce() or self._due_share(candidate) > LEAST_SHARE:
             share = share_in_ensemble(
                 self._tried(candidate, candidate.trial),
                 list(self._peers(candidate.trial)),
                 self.job.target,
                 self._rows(candidate.trial),
             )
-            if share < max(LEAST_SHARE, self._dearness(candidate)):
+            if share < max(LEAST_SHARE, self._due_share(candidate)):
                 self.spending.refund(candidate.name)
                 candidate.dropped = True
                 after = "one fold" if candidate.trial == 1 else f"{candidate.trial} folds"
@@ -309,7 +318,7 @@ class Board:
         candidate.status = "finishing"
         candidate.ready.extend(candidate.tasks[candidate.trial :])
 
-    def _dearness(self, candidate: Candidate) -> float:
+    def _due_share(self, candidate: Candidate) -> float:
         """Return the share in the ensemble that the folds still to come must be worth."""
         rest = self._price(candidate) * sum(task.cost for task in candidate.remaining)
         left = self.spending.left + rest  # it was promised to this one
@@ -342,9 +351,11 @@ class Board:
             if candidate.status in ("finishing", "fitted") and candidate.has_tried:
                 yield self._tried(candidate, n_folds)
 
-    def _skip(self, candidate: Candidate, reason: str) -> None:
+    def _skip(self, candidate: Candidate, reason: str, *, too_dear: bool = False) -> None:
         self._give_up(candidate, "skipped", reason)
-        self.news.append(f"{candidate.name}: {reason}")
+        candidate.is_too_dear = too_dear
+        if not too_dear or candidate.asked_again or not self.may_skip:  # else it will be asked again
+            self.news.append(f"{candidate.name}: {reason}")
 
     def _give_up(self, candidate: Candidate, status: str, message: str) -> None:
         candidate.status, candidate.message = status, message

@@ -57,6 +57,16 @@ class Candidate:
     is_too_dear: bool = False
     asked_again: bool = False
 
+    def __post_init__(self) -> None:
+        """Keep what was asked for: pacing starts from there each time."""
+        self._asked_for = self.learner, self.tasks
+
+    def wait_again(self) -> None:
+        """Go back to where it was before it was left out."""
+        self.learner, self.tasks = self._asked_for
+        self.status, self.message, self.allotted = "waiting", "", 0.0
+        self.is_too_dear, self.asked_again = False, True
+
     @property
     def is_settled(self) -> bool:
         """Whether nothing more is to be fitted."""

@@ -95,7 +95,7 @@ def pace(
     *,
     must: bool,
     last: bool,
-    haste: float = 1.0,
+    ease: float = 1.0,
 ) -> Pace | None:
     """Return how a learner can be fitted with what is left, or None where it cannot.
 
@@ -113,18 +113,18 @@ def pace(
         Whether it has to be fitted whatever it costs: fewer rows are then learned from.
     last : bool
         Whether no other waits, so that it may take all that is left.
-    haste : float
-        What is left as a share of what all that wait want: below 1 each takes less, so that more
-        of them can be had.
+    ease : float
+        Share of its usual work that each could have if all were had: below 1 each takes less, so
+        that more of them can be had.
     """
     needed = price * sum(task.cost for task in tasks)
     allotted = left if last else MOST_OF_LEFT * left
     if needed <= allotted:
-        quicker = learner.paced(max(GENTLE, haste)) if haste < 1 else learner
+        quicker = learner.paced(max(GENTLE, ease)) if ease < 1 else learner
         return Pace(quicker, None, price * sum(replaced_cost(task, quicker, job) for task in tasks))
     least = FASTEST if must else WORTHWHILE
     share = max(least, allotted / needed) if allotted > 0 else least
-    share = min(share, max(GENTLE, haste))
+    share = min(share, max(GENTLE, ease))
     quicker = learner.paced(share)
     costs = price * sum(replaced_cost(task, quicker, job) for task in tasks)
     if costs <= max(ROUNDED * allotted, MUST_FIT_IN * left):

@@ -165,7 +165,8 @@ def _changes(asked: Learner, run: LearnerRun) -> dict[str, Any]:
     used = run.learner.parameters
     if type(asked) is not type(run.learner):  # a layer below keeps what the last one has replaced
         asked = run.learner
-    changed = {name: used[name] for name, value in asked.parameters.items() if used.get(name) != value}
+    found = {name: used[name] for name, value in asked.parameters.items() if used.get(name) != value}
+    changed = {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
     return changed | ({} if run.most_rows is None else {MOST_ROWS: run.most_rows})
 
 

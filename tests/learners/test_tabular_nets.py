@@ -1,5 +1,6 @@
 """Nets: slopes that are right, members that share, averages, replays, states and refusals."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -294,3 +295,15 @@ def test_a_net_of_another_width_is_refused_where_it_predicts(state, table: Table
     model = FittedNet.from_state({**state, "arrays": wider})
     with pytest.raises(StorageError, match="net: the model reads 33 columns where 3 were expected"):
         model.predict(table)
+
+
+def test_a_net_in_haste_is_narrower_unless_it_shares_its_start_with_others():
+    assert NetLearner(hidden=(256, 96)).paced(0.5).hidden == (184, 64)
+    assert NetLearner(hidden=(80, 32)).paced(0.2).hidden == (64, 32)
+    assert NetLearner(hidden=(256, 256), start=1).paced(0.2).hidden == (256, 256)
+
+
+def test_units_are_plain_numbers_however_they_are_given():
+    given = NetLearner(hidden=[np.int64(32), 16])
+    assert given == NetLearner(hidden=(32, 16))
+    assert json.dumps(given.parameters["hidden"]) == "[32, 16]"

@@ -166,7 +166,7 @@ def test_no_learner_must_have_more_than_its_part_of_the_weight(left):
     spending = Spending(Clock(), 1, work=left)
     learner = priced(price=2.0)
     board = Board([("a", learner, plan_learner("a", learner, job()))], job(), spending, Prices())
-    assert 0 < board._dearness(board.candidates[0]) <= SHARE_OF_PART
+    assert 0 < board._due_share(board.candidates[0]) <= SHARE_OF_PART
 
 
 def test_a_learner_that_takes_much_of_what_is_left_must_be_worth_it():
@@ -238,8 +238,8 @@ def test_haste_takes_each_learner_down_to_half_of_its_work_and_no_further():
     learner = priced(price=1.0)
     tasks = plan_learner("a", learner, work)
 
-    def trees(left, haste):
-        return pace(learner, tasks, work, 1.0, left, must=False, last=False, haste=haste).learner.trees
+    def trees(left, ease):
+        return pace(learner, tasks, work, 1.0, left, must=False, last=False, ease=ease).learner.trees
 
     assert trees(100.0, 2.0) == 100
     assert trees(100.0, 0.8) == 80
@@ -279,7 +279,46 @@ def test_who_was_left_out_for_its_price_is_asked_again_when_the_others_are_done(
     for task in begun:
         board.finished(task, FitOutcome(FittedPriced(np.zeros(300)), np.zeros((60, 1), np.float32), 0.1))
     assert board.next_task()[0].name == "dear"
-    assert list(board.released) == list(board.reclaimed) == list(planned[1][2])
+    assert set(planned[1][2]) <= set(board.released) & set(board.reclaimed)
+    assert not board.news  # nothing is final
+
+
+def test_whoever_was_left_out_is_fitted_after_all_where_everyone_else_fails():
+    class Failing(PricedLearner):
+        def fit(self, *given):
+            raise ValueError("no")
+
+    learners = [("bad", Failing()), ("bad too", Failing()), ("dear", priced(price=20.0))]
+    for n_jobs in (1, 6, 12):
+        runs = Engine(n_jobs=n_jobs, work=8.0).run(learners, job()).runs
+        assert [run.status for run in runs] == ["failed", "failed", "fitted"]
+
+
+def test_a_library_that_cannot_be_imported_costs_its_own_learner_alone(monkeypatch, tmp_path):
+    (tmp_path / "broken_library.py").write_text("raise ImportError('no shared object')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    class Broken(PricedLearner):
+        library = "broken_library"
+
+        def fit(self, *given):
+            import broken_library  # noqa: F401
+
+    bad, good = Engine().run([("bad", Broken()), ("good", priced())], job()).runs
+    assert (bad.message, good.status) == ("ImportError: no shared object", "fitted")
+
+
+def test_a_learner_in_haste_is_prepared_once_for_all_folds():
+    prepared = []
+
+    class Counting(PricedLearner):
+        def prepare(self, table, rows=None):
+            prepared.append(rows)
+            return table
+
+    (run,) = Engine(work=3.0).run([("a", Counting())], job()).runs
+    assert run.learner.trees < 100
+    assert len(prepared) == 1
 
 
 def test_what_is_prepared_is_kept_for_tasks_that_were_released_and_claimed_again():

@@ -1,5 +1,6 @@
 """Limits of time and work as a user meets them, and one model that predicts alone."""
 
+import json
 from time import perf_counter
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.model_selection import GroupKFold
 
 from stackml.assembly.loading import load
 from stackml.foundation.errors import ParameterError
+from stackml.learners.catalog import make_learner
 from stackml.oof.budget import Clock
 from stackml.oof.repeating import MOST_MODELS
 from stackml.stack import StackClassifier, StackRegressor
@@ -49,6 +51,18 @@ def test_what_was_paced_is_told_and_repeated_without_the_limit(many):
     assert any(changed.get("learning_rate", 0.0) > 0.05 for changed in paced.values())
     again = StackClassifier(LEARNERS, plan=stack.plan_).fit(X, y)
     assert plan_of(again) == plan_of(stack)
+    assert np.array_equal(again.predict_proba(X), stack.predict_proba(X))
+
+
+def test_a_plan_with_a_narrower_net_goes_through_json(many):
+    X, y = many
+    learners = ["lightgbm", ("net", make_learner("realmlp_large", epochs=2))]
+    stack = StackClassifier(learners, work_limit=0.5, folds=2).fit(X, y)
+    plan = json.loads(json.dumps(stack.plan_))
+    assert plan == stack.plan_
+    (paced,) = (entry["parameters"] for entry in plan["paced"] if entry["learner"] == "net")
+    assert max(paced["hidden"]) < 256
+    again = StackClassifier(learners, plan=plan).fit(X, y)
     assert np.array_equal(again.predict_proba(X), stack.predict_proba(X))
 
 
