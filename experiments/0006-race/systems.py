@@ -74,8 +74,9 @@ def with_categories(frame, like):
     frame = frame.copy()
     for name in frame.columns:
         if not pd.api.types.is_numeric_dtype(like[name]) or pd.api.types.is_bool_dtype(like[name]):
-            known = like[name].astype("string").astype("category").cat.categories
-            frame[name] = pd.Categorical(frame[name].astype("string"), categories=known)
+            # Of objects, not of pandas' strings: scikit-learn's encoders do not know the latter's missing value.
+            known = like[name].astype("string").astype("category").cat.categories.astype(object)
+            frame[name] = pd.Categorical(frame[name].astype("string").astype(object), categories=known)
     return frame
 
 
