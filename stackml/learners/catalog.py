@@ -18,6 +18,7 @@ from stackml.learners.anomaly import (
 from stackml.learners.base import FittedLearner, Learner
 from stackml.learners.catboost import CatBoostLearner, FittedCatBoost
 from stackml.learners.constant import FittedConstant
+from stackml.learners.fitted_net import FittedNet
 from stackml.learners.foreign import FittedForeign
 from stackml.learners.forest import ExtraTreesLearner, FittedForest, RandomForestLearner
 from stackml.learners.lightgbm import FittedLightGBM, LightGBMLearner
@@ -25,7 +26,7 @@ from stackml.learners.linear import FittedLinear, LogisticLearner, RidgeLearner
 from stackml.learners.neighbors import FittedNeighbors, NeighborsLearner
 from stackml.learners.neural import FittedMLP, MLPLearner
 from stackml.learners.sklearn import FittedSklearn, SklearnLearner, check_suits
-from stackml.learners.tabular_nets import FittedNet, NetLearner
+from stackml.learners.tabular_nets import NetLearner
 from stackml.learners.xgboost import FittedXGBoost, XGBoostLearner
 from stackml.tables.target import Problem
 

@@ -10,6 +10,7 @@ import pytest
 from stackml.foundation.errors import ParameterError, StorageError
 from stackml.learners.base import Budget
 from stackml.learners.catalog import LEARNERS
+from stackml.learners.fitted_net import FittedNet
 from stackml.learners.net_training import (
     ABSENT,
     BLOCK,
@@ -23,7 +24,7 @@ from stackml.learners.net_training import (
     ready,
     start_net,
 )
-from stackml.learners.tabular_nets import FittedNet, NetLearner
+from stackml.learners.tabular_nets import NetLearner
 from stackml.tables.table import Table
 from stackml.tables.target import Problem, Target
 
