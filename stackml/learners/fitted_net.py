@@ -16,18 +16,8 @@ from stackml.features.scaling import NormalScaler
 from stackml.features.shared import SharedViews
 from stackml.foundation.randomness import stream
 from stackml.learners.base import FittedLearner, Prediction
-from stackml.learners.boosting import (
-    Outputs,
-    check_width,
-)
-from stackml.learners.net_training import (
-    ABSENT,
-    Net,
-    averaged_outputs,
-    clipped,
-    ready,
-    start_net,
-)
+from stackml.learners.boosting import Outputs, check_width
+from stackml.learners.net_training import ABSENT, Net, averaged_outputs, clipped, ready, start_net
 from stackml.learners.starting import start_from_state
 from stackml.learners.weights import Weights
 from stackml.storage.fields import finite_array, finite_number, refuse

@@ -61,7 +61,6 @@ class Board:
         may_leave: bool = False,
     ) -> None:
         self.candidates = [Candidate(*given) for given in candidates]
-        self._rank = {name: number for number, (name, _, _) in enumerate(candidates)}
         self.by_name = {c.name: c for c in self.candidates}
         self.job = job
         self.spending = spending
@@ -127,17 +126,18 @@ class Board:
         # Those let in stand before all that wait, so that verdicts keep the order in which they were let in.
         places = [at for at, c in enumerate(self.candidates) if c.status == "waiting"]
         is_scarce = self._is_scarce()
-        waiting = sorted((self.candidates[at] for at in places), key=lambda c: self._urgency(c, is_scarce))
+        given = (c for c in self.by_name.values() if c.status == "waiting")
+        waiting = sorted(given, key=lambda c: self._urgency(c, is_scarce))
         for at, candidate in zip(places, waiting, strict=True):
             self.candidates[at] = candidate
 
-    def _urgency(self, candidate: Candidate, is_scarce: bool) -> tuple[int, int, int]:
+    def _urgency(self, candidate: Candidate, is_scarce: bool) -> tuple[int, int]:
         learner = candidate.learner.paced(GENTLE) if is_scarce else candidate.learner
         costs = (replaced_cost(task, learner, self.job) for task in candidate.tasks)
         cost = self._price(candidate) * sum(costs)
         dearness = sum(cost > share * self.spending.left for share in (CHEAP, DEAR))
         doublings = math.frexp(cost)[1] if dearness > 1 else 0
-        return dearness, doublings, self._rank[candidate.name]
+        return dearness, doublings
 
     def _take_up_again(self) -> bool:
         """Let those left out for their price wait once more when all others are done; return whether any do.
@@ -222,8 +222,7 @@ class Board:
         learner = candidate.learner
         if not (self.spending.is_timed and self.may_skip and learner.usual_rounds):
             return False
-        needed = candidate.cost
-        return not self.prices.knows(learner.kind) and needed > PROBED_ABOVE * self.spending.left
+        return not self.prices.knows(learner.kind) and candidate.cost > PROBED_ABOVE * self.spending.left
 
     def _admit(self, candidate: Candidate) -> None:
         if not self.spending.is_limited or not self.may_skip:

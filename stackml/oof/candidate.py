@@ -37,7 +37,7 @@ class Candidate:
     dropped : bool
         Whether it was tried and of no use.
     is_too_dear : bool
-        Whether it was left out for its price, before any of its fits.
+        Whether it was left out for its price, or because time was up, before any of its fits.
     asked_again : bool
         Whether that was asked a second time.
     """
