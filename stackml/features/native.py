@@ -1,7 +1,8 @@
 """The table as one float32 matrix, the form gradient boosters read natively.
 
 A category with very many values is a trap for a booster: the statistics of rare values are
-noise that a split can exploit. Such a column is read as how common its value is instead.
+noise that a split can exploit. Such a column is read as how common its value is instead, and by
+target codes where a fit learns them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from stackml.features.frequency import Frequencies, learn_frequencies
 from stackml.features.levels import check_levels, level_counts
 from stackml.features.shared import SharedViews
+from stackml.features.target_encoding import NO_CODES, TargetEncoder
 from stackml.foundation.digest import digest
 from stackml.foundation.errors import SchemaError
 from stackml.storage.state import State
@@ -35,9 +37,12 @@ class NativeView:
     ----------
     frequencies : Frequencies
         Columns of the code block read by their share, and the shares learned.
+    encoder : TargetEncoder
+        Target codes, which are the last columns of the matrix.
     """
 
     frequencies: Frequencies
+    encoder: TargetEncoder = NO_CODES
 
     def types(self, schema: Schema) -> tuple[str, ...]:
         """Return ``"q"`` (quantity) or ``"c"`` (category) for each column of the matrix.
@@ -48,7 +53,7 @@ class NativeView:
             NUMBER if column.ordered or position in self.frequencies.columns else CATEGORY
             for position, column in enumerate(schema.categories)
         )
-        return (NUMBER,) * len(schema.tree_slots) + tuple(codes)
+        return (NUMBER,) * len(schema.tree_slots) + tuple(codes) + (NUMBER,) * self.encoder.width
 
     def matrix(self, table: Table) -> npt.NDArray[np.float32]:
         """Return float32 of shape (n_rows, n_features), C order.
@@ -61,6 +66,15 @@ class NativeView:
         SchemaError
             If the table has neither numbers nor categories.
         """
+        return self._with_codes(self._plain(table), table)
+
+    def _with_codes(self, plain: npt.NDArray[np.float32], table: Table) -> npt.NDArray[np.float32]:
+        if not self.encoder.width:
+            return plain
+        check_levels(self.encoder.levels, table.schema)
+        return np.concatenate([plain, self.encoder.encode(table.codes)], axis=1)
+
+    def _plain(self, table: Table) -> npt.NDArray[np.float32]:
         if table.n_features == 0:
             raise SchemaError(
                 "boosters read numbers and categories, and the table has neither; add such a column"
@@ -82,20 +96,33 @@ class NativeView:
     @cached_property
     def digest(self) -> str:
         """Content digest: views of one digest make one matrix."""
+        if self.encoder.width:
+            return digest(self._plain_digest, self.encoder.to_state())
+        return self._plain_digest
+
+    @cached_property
+    def _plain_digest(self) -> str:
         return digest("native", self.frequencies.columns, *self.frequencies.tables)
 
     def shared(self, views: SharedViews) -> npt.NDArray[np.float32]:
-        """Return the matrix of the rows being scored, made once; never write into it."""
-        return views.once(self.digest, self.matrix)
+        """Return the matrix of the rows being scored; what other views make alike is made once.
+
+        Never write into it.
+        """
+        plain = views.once(self._plain_digest, self._plain)
+        return views.once(self.digest, lambda table: self._with_codes(plain, table))
 
     def to_state(self) -> State:
-        """Return the shares."""
-        return {"frequencies": self.frequencies.to_state()}
+        """Return the shares, and the target codes where there are any."""
+        state: State = {"frequencies": self.frequencies.to_state()}
+        return {**state, "encoder": self.encoder.to_state()} if self.encoder.width else state
 
     @staticmethod
     def from_state(state: Mapping[str, Any]) -> NativeView:
         """Rebuild the view."""
-        return NativeView(Frequencies.from_state(state["frequencies"]))
+        stored = state.get("encoder")
+        encoder = NO_CODES if stored is None else TargetEncoder.from_state(stored)
+        return NativeView(Frequencies.from_state(state["frequencies"]), encoder)
 
 
 def learn_native_view(

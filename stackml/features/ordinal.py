@@ -14,7 +14,7 @@ from stackml.features.frequency import Frequencies, learn_frequencies
 from stackml.features.levels import Codes, check_columns, check_levels, level_counts, ranks
 from stackml.features.scaling import Floats32, Scaler, learn_scaler, scaler_from_state
 from stackml.features.shared import SharedViews
-from stackml.features.target_encoding import TargetEncoder, fit_target_encoder
+from stackml.features.target_encoding import NO_CODES, TargetEncoder, fit_target_encoder
 from stackml.foundation.digest import digest
 from stackml.storage.fields import positions
 from stackml.storage.state import State
@@ -68,11 +68,11 @@ class OrdinalView:
         return np.concatenate([plain, encoded], axis=1) if encoded.shape[1] else plain
 
     def _plain(self, table: Table) -> Floats32:
-        return replace(self, encoder=TargetEncoder((), [], 1)).transform(table)
+        return replace(self, encoder=NO_CODES).transform(table)
 
     @cached_property
     def _plain_digest(self) -> str:
-        return digest("ordinal", replace(self, encoder=TargetEncoder((), [], 1)).to_state())
+        return digest("ordinal", replace(self, encoder=NO_CODES).to_state())
 
     def to_state(self) -> State:
         """Return all parts as plain data."""
@@ -156,7 +156,7 @@ def prepare_ordinal(
     if scaled:
         scaler = learn_scaler(table.tree_numbers if rows is None else table.tree_numbers[rows], "normal")
     frequencies = learn_frequencies(table.codes, coded, n_levels, rows)
-    plain = OrdinalView(ranked, frequencies, TargetEncoder((), [], 1), scaler)
+    plain = OrdinalView(ranked, frequencies, NO_CODES, scaler)
     return PreparedOrdinal(table, _scaled(table.tree_numbers, scaler), plain)
 
 

@@ -203,6 +203,11 @@ class TargetEncoder:
         return np.concatenate(parts, axis=1) if parts else np.zeros((len(codes), 0), np.float32)
 
     @property
+    def width(self) -> int:
+        """Columns of codes."""
+        return len(self.columns) * self.n_outputs
+
+    @property
     def levels(self) -> tuple[tuple[int, int], ...]:
         """Each column with its number of levels."""
         return tuple((c, len(t) - 2) for c, t in zip(self.columns, self.tables, strict=True))
@@ -225,6 +230,9 @@ class TargetEncoder:
         if len(columns) != len(tables) or any(table.shape[1] != n_outputs for table in tables):
             refuse("target codes", "do not have one table a column")
         return TargetEncoder(columns, tables, n_outputs)
+
+
+NO_CODES = TargetEncoder((), [], 1)
 
 
 def fit_target_encoder(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any, ClassVar, final
@@ -10,7 +11,9 @@ from typing import Any, ClassVar, final
 import numpy as np
 import numpy.typing as npt
 
+from stackml.features.levels import level_counts
 from stackml.features.native import CATEGORY, NativeView, learn_native_view
+from stackml.features.target_encoding import fit_target_encoder
 from stackml.foundation.errors import StorageError
 from stackml.learners.base import Budget, Learner, Rows
 from stackml.learners.boosting import (
@@ -34,7 +37,7 @@ from stackml.storage.lightgbm_text import END, OBJECTIVES, check_model_text
 from stackml.tables.table import Table
 from stackml.tables.target import Target
 
-_BUILDING = Lock()  # of shared bins; it is quick
+_BUILDING = Lock()  # of bins; it is quick
 
 _METRICS = {"binary": "binary_logloss", "multiclass": "multi_logloss", "regression": "l2"}
 
@@ -68,6 +71,9 @@ class LightGBMLearner(Learner):
         Least rows a category needs to be sorted on its own.
     most_levels : int
         Categories of more values are read by how common a value is.
+    target_codes : bool
+        Whether those are also read by their smoothed target means, which every fit learns from its
+        own rows, and for each of these from inner folds without it, earlier ones where there is time.
     max_bin : int
         Most bins of a column; learners that share it share the bins.
     max_rounds : int
@@ -96,7 +102,8 @@ class LightGBMLearner(Learner):
     cat_l2: float = 50.0
     max_cat_to_onehot: int = 4
     min_data_per_group: int = 100
-    most_levels: int = 10_000
+    most_levels: int = 30
+    target_codes: bool = True
     max_bin: int = 255
     max_rounds: int = 2000
     patience: int | None = None
@@ -127,12 +134,10 @@ class LightGBMLearner(Learner):
         matrix = view.matrix(table)
         categories = [i for i, kind in enumerate(view.types(table.schema)) if kind == CATEGORY]
         with _BUILDING:
-            if rows is None:
-                return BinnedTable(view, _binned(matrix, categories, self.max_bin, None))
-            past = _binned(matrix[np.sort(rows)], categories, self.max_bin, None)
+            past = None if rows is None else _binned(matrix[np.sort(rows)], categories, self.max_bin, None)
             full = _binned(matrix, categories, self.max_bin, past)
             full.reference = None  # the bins are copied; let go of the past's rows
-            return BinnedTable(view, full)
+            return BinnedTable(view, full, table)
 
     def fit(
         self,
@@ -156,9 +161,10 @@ class LightGBMLearner(Learner):
         stop_rows = None if budget.rounds is not None else rows_with_weight(target, stop_rows)
         patience = self._patience(budget, prepared, target, rows, stop_rows)
         outputs = Outputs.of(target, rows)
-        booster = lgb.Booster(self._settings(target, seed), _subset(prepared.bins, outputs, target, rows))
-        if stop_rows is not None:
-            booster.add_valid(_subset(prepared.bins, outputs, target, stop_rows), "stop")
+        view, learned, held_out = self._read(prepared, outputs, target, rows, stop_rows, seed)
+        booster = lgb.Booster(self._settings(target, seed), learned)
+        if held_out is not None:
+            booster.add_valid(held_out, "stop")
         held = None if stop_rows is None else lambda: _held_out(booster)
         goes_on = True
         while goes_on:
@@ -168,9 +174,30 @@ class LightGBMLearner(Learner):
             goes_on = not is_exhausted and patience.goes_on(score, held)
         kept = max(1, min(patience.kept, booster.current_iteration()))
         text = booster.model_to_string(num_iteration=kept)
-        return FittedLightGBM(
-            text[: text.index(END)] + END, prepared.view, outputs, booster.num_feature(), kept
-        )
+        return FittedLightGBM(text[: text.index(END)] + END, view, outputs, booster.num_feature(), kept)
+
+    def _read(
+        self,
+        prepared: BinnedTable,
+        outputs: Outputs,
+        target: Target,
+        rows: Rows,
+        stop_rows: Rows | None,
+        seed: int,
+    ) -> tuple[NativeView, Any, Any]:
+        """Return the view, and the rows to learn from and to stop on as the library reads them."""
+        learned = _subset(prepared.bins, outputs, target, rows)
+        held_out = None if stop_rows is None else _subset(prepared.bins, outputs, target, stop_rows)
+        columns, codes = prepared.view.frequencies.columns, prepared.table.codes
+        if not (self.target_codes and columns):
+            return prepared.view, learned, held_out
+        n_levels = level_counts(prepared.table.schema)
+        encoder, encoded = fit_target_encoder(codes, columns, n_levels, target, rows, seed)
+        added = _binned(encoded, [], self.max_bin, None)
+        _widen(learned, added)
+        if stop_rows is not None:
+            _widen(held_out, _binned(encoder.encode(codes[stop_rows]), [], self.max_bin, added))
+        return replace(prepared.view, encoder=encoder), learned, held_out
 
     def _patience(
         self, budget: Budget, prepared: BinnedTable, target: Target, rows: Rows, stop_rows: Rows | None
@@ -236,10 +263,12 @@ class BinnedTable:
         How the table was read.
     bins : lightgbm.Dataset
         Of all rows, without label.
+    table : Table
     """
 
     view: NativeView
     bins: Any
+    table: Table
 
 
 @final
@@ -302,6 +331,13 @@ def _subset(full: Any, outputs: Outputs, target: Target, rows: Rows) -> Any:
     if target.weight is not None:
         subset.set_weight(target.weight[rows].astype(np.float32))
     return subset
+
+
+def _widen(data: Any, added: Any) -> None:
+    # It warns that it keeps no raw values, which nobody asks for; filters are of all threads.
+    with _BUILDING, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        data.add_features_from(added)
 
 
 def _held_out(booster: Any) -> npt.NDArray[np.float32]:

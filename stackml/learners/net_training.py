@@ -73,7 +73,8 @@ class Net:
         `inputs` are without pieces.
 
         Rows go through in blocks of one size, padded with zeros: a matrix product rounds a row
-        differently in products of different size. A few rows go through in a small block.
+        differently in products of different size (and on some processors by its place in the block,
+        which is left). A few rows go through in a small block.
         """
         n_rows = len(inputs)
         result = np.empty((len(self.head), n_rows, self.head.shape[2]), np.float32)

@@ -277,7 +277,8 @@ def forward(matrix: Floats, layers: Layers) -> Floats:
     """Return the last layer's output, float32 of shape (n_rows, n_outputs).
 
     Rows go through in blocks of one size, padded with zeros: a matrix product rounds a row
-    differently in products of different size. A few rows go through in a small block.
+    differently in products of different size (and on some processors by its place in the block,
+    which is left). A few rows go through in a small block.
     """
     n_rows = len(matrix)
     result = np.empty((n_rows, layers[-1][1].shape[0]), np.float32)

@@ -6,6 +6,7 @@ import lightgbm as lgb
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from stackml.foundation.errors import ParameterError, StorageError
 from stackml.learners import lightgbm
@@ -210,3 +211,88 @@ def test_a_split_of_missing_against_the_rest_can_be_stored():
     assert np.isinf(fitted.to_state()["trees"]["thresholds"]).any()
     again = FittedLightGBM.from_state(fitted.to_state())
     assert np.array_equal(again.predict(table), fitted.predict(table))
+
+
+def shops(n_rows=1200, effect=1.5, seed=0):
+    """Return rows of 120 shops and a target that depends on the shop alone, or on nothing."""
+    rng = np.random.default_rng(seed)
+    shop = rng.integers(0, 120, n_rows)
+    odds = rng.normal(size=120)[shop] * effect
+    y = (rng.random(n_rows) < 1 / (1 + np.exp(-odds))).astype(np.int64)
+    names = pd.Series(shop).map(lambda i: f"s{i}")
+    return Table.learn(pd.DataFrame({"shop": names, "x": rng.normal(size=n_rows)})), Target(BINARY, y)
+
+
+def auc_of(learner, table, target, n_train=800):
+    rows, others = np.arange(n_train), np.arange(n_train, table.n_rows)
+    fitted = learner.fit(learner.prepare(table), target, rows, None, Budget(rounds=40), 0)
+    return fitted, roc_auc_score(target.values[others], fitted.predict(table.take(others))[:, 0])
+
+
+def test_what_a_value_of_many_says_about_the_target_is_read():
+    told, auc = auc_of(LightGBMLearner(), *shops(4000), 3000)
+    _, native = auc_of(LightGBMLearner(most_levels=1000), *shops(4000), 3000)
+    _, share = auc_of(LightGBMLearner(target_codes=False), *shops(4000), 3000)
+    assert told.view.encoder.columns == (0,)
+    assert auc > 0.7 > max(native, share)
+
+
+def test_target_codes_say_nothing_of_a_row_itself():
+    # A code that held the row's own target would make the trees believe it and nothing else.
+    table, target = shops(effect=0.0)
+    learner = LightGBMLearner()
+    fitted, auc = auc_of(learner, table, target)
+    assert 0.42 < auc < 0.58
+    assert np.abs(fitted.predict(table)[:800, 0] - 0.5).mean() < 0.2
+
+
+def test_target_codes_learn_from_the_past_alone():
+    # Each shop is good at first and bad later: who looks ahead would trust what it was.
+    rng = np.random.default_rng(0)
+    shop, late = rng.integers(0, 40, 4000), np.arange(4000) >= 2000
+    y = ((shop < 20) ^ late).astype(np.int64)
+    frame = pd.DataFrame({"shop": pd.Series(shop).map(lambda i: f"s{i}"), "x": rng.normal(size=4000)})
+    target = Target(BINARY, y, time=np.arange(4000.0))
+    rows = np.arange(2000)
+    table = Table.learn(frame)
+    learner = LightGBMLearner()
+    fitted = learner.fit(learner.prepare(table, rows), target, rows, None, Budget(rounds=5), 0)
+    changed = Target(BINARY, np.where(late, 1 - y, y), time=target.time)
+    again = learner.fit(learner.prepare(table, rows), changed, rows, None, Budget(rounds=5), 0)
+    np.testing.assert_array_equal(fitted.predict(table), again.predict(table))
+
+
+def test_target_codes_are_stored_and_read_as_they_were():
+    table, target = shops()
+    fitted, _ = auc_of(LightGBMLearner(), table, target)
+    strange = Table.of(pd.DataFrame({"shop": ["s1", None, "never"], "x": [0.0, np.nan, 1.0]}), table.schema)
+    back = FittedLightGBM.from_state(fitted.to_state())
+    np.testing.assert_array_equal(back.predict(strange), fitted.predict(strange))
+    assert np.isfinite(back.predict(strange)).all()
+
+
+def test_target_codes_for_several_classes_and_numbers():
+    table, target = shops()
+    values = target.values + 2 * (np.arange(1200) % 2)
+    for other in (Target(Problem("multiclass", 4), values), Target(Problem("regression", 0), values * 1.5)):
+        learner = LightGBMLearner()
+        stop = np.arange(900, 1200)
+        fitted = learner.fit(learner.prepare(table), other, np.arange(900), stop, Budget(), 0)
+        assert fitted.view.encoder.width == other.problem.n_outputs
+        assert fitted.predict(table).shape == (1200, other.problem.n_outputs)
+
+
+def test_boosters_with_target_codes_of_their_own_are_joined():
+    table, target = shops()
+    learner = LightGBMLearner()
+    prepared = learner.prepare(table)
+    one, two = (
+        learner.fit(prepared, target, rows, None, Budget(rounds=10), 0)
+        for rows in (np.arange(800), np.arange(400, 1200))
+    )
+    margins = [np.log(p / (1 - p)) for p in (m.predict(table).astype(np.float64) for m in (one, two))]
+    mean = 1 / (1 + np.exp(-(0.25 * margins[0] + 0.75 * margins[1])))
+    both = one.joined([two], [0.25, 0.75])
+    np.testing.assert_allclose(both.predict(table), mean, atol=1e-5)
+    assert both.view.encoder.width == 2
+    assert one.joins(table.schema) == two.joins(table.schema)

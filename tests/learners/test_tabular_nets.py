@@ -107,7 +107,8 @@ def test_a_row_is_scored_alike_wherever_it_stands() -> None:
     net = net.like([(a + rng.normal(size=a.shape)).astype(np.float32) for a in net.arrays])
     inputs = rng.normal(size=(2 * BLOCK + 17, 40)).astype(np.float32)
     order = rng.permutation(len(inputs))
-    np.testing.assert_array_equal(net.scores(inputs[order]), net.scores(inputs)[:, order])
+    # Not always to the last bit: some processors round the rows of a product differently by their place.
+    np.testing.assert_allclose(net.scores(inputs[order]), net.scores(inputs)[:, order], rtol=1e-4, atol=1e-4)
     assert net.scores(inputs[:0]).shape == (4, 0, 3)
 
 

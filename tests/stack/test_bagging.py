@@ -66,7 +66,8 @@ def test_predictions_depend_on_nothing_but_the_row(which, many, request, tmp_pat
     found = request.getfixturevalue(which)
     whole = found.predict_proba(many)
     order = np.random.default_rng(0).permutation(len(many))
-    np.testing.assert_array_equal(found.predict_proba(many.iloc[order]), whole[order])
+    # Where there is a net, as some processors round the rows of a product differently by their place.
+    np.testing.assert_allclose(found.predict_proba(many.iloc[order]), whole[order], rtol=0, atol=1e-6)
     for n_rows in (1, 2, 5, 300, 4097):
         np.testing.assert_allclose(found.predict_proba(many.iloc[:n_rows]), whole[:n_rows], rtol=0, atol=1e-6)
     again = stackml.load(found.save(tmp_path / "again.stack"))

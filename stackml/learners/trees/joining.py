@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from stackml.features.native import NativeView
 from stackml.features.ordinal import OrdinalView
 from stackml.features.target_encoding import TargetEncoder
 from stackml.foundation.digest import digest
@@ -70,18 +71,22 @@ def joined_forests(forests: Sequence[Forest]) -> Forest:
     return replace(forests[0], n_node_samples=None, **laid)
 
 
-def on_one_view(views: Sequence[OrdinalView], forests: Sequence[Forest]) -> tuple[OrdinalView, list[Forest]]:
+View = TypeVar("View", OrdinalView, NativeView)
+Grown = TypeVar("Grown", Forest, Trees)
+
+
+def on_one_view(views: Sequence[View], forests: Sequence[Grown]) -> tuple[View, list[Grown]]:
     """Return a view that holds the target codes of all, and the forests reading each its own there.
 
     Parameters
     ----------
-    views : sequence of OrdinalView
+    views : sequence of OrdinalView or NativeView
         Equal but for their target codes, which are the last columns.
-    forests : sequence of Forest
+    forests : sequence of Forest or Trees
         One that reads each view.
     """
     first = views[0].encoder
-    width = len(first.columns) * first.n_outputs
+    width = first.width
     if not width:
         return views[0], list(forests)
     n_plain = forests[0].n_features - width
