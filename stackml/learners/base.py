@@ -65,7 +65,7 @@ class Learner(ABC):
     library: ClassVar[str] = ""  # a package that must be imported whole before other threads fit
     supports_weight: ClassVar[bool] = True
     stops_early: ClassVar[bool] = False
-    predicts_out_of_bag: ClassVar[bool] = False
+    out_of_bag: ClassVar[frozenset[str]] = frozenset()  # problems where such predictions stand for folds
     learns: ClassVar[bool] = True  # else every fit gives one and the same model
 
     @property
@@ -118,8 +118,8 @@ class Learner(ABC):
     ) -> tuple[FittedLearner, Prediction]:
         """Return one model learned from all the rows, and what its parts say of rows they never saw.
 
-        Only where rows are exchangeable may this stand for folds. It is there where
-        `predicts_out_of_bag` says so.
+        Only where rows are exchangeable may this stand for folds, and for the problems that
+        `out_of_bag` names.
 
         Parameters
         ----------
@@ -153,12 +153,16 @@ class Learner(ABC):
     @property
     def watches_clock(self) -> bool:
         """Whether a fit ends, with what it has, when its seconds are used up."""
-        return self.stops_early or self.usual_rounds is not None
+        return self.stops_early or self.usual_rounds(1) is not None
+
+    def usual_rounds(self, n_rows: int) -> int | None:
+        """Return the rounds that `cost` counts with; None where the word has no meaning."""
+        return None
 
     @property
-    def usual_rounds(self) -> int | None:
-        """Rounds that `cost` counts with; None where the word has no meaning."""
-        return None
+    def effort_alone(self) -> float:
+        """Work of one model that stands for those of all folds, over that of a fold's model."""
+        return 1.0
 
     def output_kind(self, problem: Problem) -> OutputKind:
         """Return what a prediction is: a probability, a value of the target, or a mere score."""

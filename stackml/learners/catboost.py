@@ -218,9 +218,8 @@ class CatBoostLearner(Learner):
             "logging_level": "Silent",
         }
 
-    @property
-    def usual_rounds(self) -> int:
-        """Rounds a fit usually takes."""
+    def usual_rounds(self, n_rows: int) -> int:
+        """Return the rounds a fit usually takes, whatever the number of rows."""
         return expected_rounds(self.max_rounds, self.learning_rate)
 
     def paced(self, share: float) -> CatBoostLearner:
@@ -230,7 +229,7 @@ class CatBoostLearner(Learner):
     def cost(self, n_rows: int, n_features: int, n_outputs: int) -> float:
         """Return about the seconds one core needs, early stopping counted in."""
         a_round = 2e-3 + 5e-8 * n_rows * n_features * min(2, self.max_ctr_complexity) * self.depth / 6
-        return 2 * self.usual_rounds * n_outputs * a_round
+        return 2 * self.usual_rounds(n_rows) * n_outputs * a_round
 
 
 @final

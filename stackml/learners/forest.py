@@ -32,6 +32,9 @@ from stackml.tables.table import Table
 from stackml.tables.target import Problem, Target
 
 _LEAST_TREES = 20
+_USUAL_TREES = (40, 100)
+_USUAL_DRAWS = 1_200_000  # rows that all trees draw together
+_EFFORT_ALONE = 2.5  # a row out of the bag is told by a third of the trees
 _CHUNK = 10  # trees grown between two looks at the clock
 _BLOCK = 50_000  # rows predicted at once where no tree drew them
 
@@ -45,24 +48,28 @@ class ForestLearner(Learner):
 
     Attributes
     ----------
-    n_trees : int
+    n_trees : int, optional
+        By default as many as draw 1.2 million rows in all, at least 40 and at most 100, and 2.5 times
+        as many where one forest stands for all folds: out of the bag a row is told by a third of them.
+    share : float
+        Of the default number of trees, in (0, 1].
     min_samples_leaf : int, optional
-        By default an 800th of the rows a tree is grown on for two classes, and an 8000th
-        otherwise, at least 2: deeper trees say little more about noisy targets and
-        take megabytes.
+        By default an 800th of the rows a tree is grown on for two classes and a 15,000th for
+        numbers, at least 2, as deeper trees say little more about noisy targets and take
+        megabytes; 1 for several classes.
     max_features : float, optional
         Share of the columns tried at a split; by default the square root of their number for
-        classes and a half for numbers in a random forest, twice that root and 0.8 in extra trees.
+        classes and 0.7 for numbers in a random forest, twice that root and all in extra trees.
     max_rows_per_tree : int
         Most rows drawn for each tree, out of at most four times as many.
     """
 
-    n_trees: int = 100
+    n_trees: int | None = None
+    share: float = 1.0
     min_samples_leaf: int | None = None
     max_features: float | None = None
     max_rows_per_tree: int = 30_000
 
-    predicts_out_of_bag: ClassVar[bool] = True
     scales: ClassVar[bool] = False
     seconds_per_step: ClassVar[float] = 3e-8
 
@@ -78,7 +85,7 @@ class ForestLearner(Learner):
             )
             if getattr(self, n) is not None
         )
-        check_parameters(self, positive=given, fractions=())
+        check_parameters(self, positive=given, fractions=("share",))
 
     def prepare(self, table: Table, rows: Rows | None = None) -> PreparedOrdinal:
         """Learn frequencies of categories, and scales where thresholds are drawn at random."""
@@ -105,7 +112,12 @@ class ForestLearner(Learner):
         view, matrix = prepared.fit(target, rows, seed)
         estimator = self._estimator(target.problem, matrix, seed)
         weight = _mean_one(target, rows)
-        grow(estimator, (matrix, target.values[rows], weight), budget, budget.rounds or self.n_trees)
+        grow(
+            estimator,
+            (matrix, target.values[rows], weight),
+            budget,
+            budget.rounds or self.usual_rounds(len(rows)),
+        )
         return FittedForest(view, _forest_of(estimator, target.problem, matrix))
 
     def fit_out_of_bag(
@@ -122,7 +134,8 @@ class ForestLearner(Learner):
         weight = _mean_one(target, pool)
         ballot = Ballot(matrix, target.problem)
         data = (matrix, target.values[pool], weight)
-        grow(estimator, data, budget, budget.rounds or self.n_trees, lambda: ballot.count(estimator))
+        n_trees = budget.rounds or round(self.effort_alone * self.usual_rounds(len(pool)))
+        grow(estimator, data, budget, n_trees, lambda: ballot.count(estimator))
         forest = FittedForest(view, _forest_of(estimator, target.problem, matrix))
         drawable = np.isin(rows, pool)
         prediction = np.empty((len(rows), target.problem.n_outputs), np.float32)
@@ -148,10 +161,10 @@ class ForestLearner(Learner):
     ) -> dict[str, Any]:
         n_rows, n_columns = matrix.shape
         drawn = min(n_rows, self.max_rows_per_tree)
-        leaf = drawn // (800 if problem.kind == "binary" else 8000)
+        leaf = max(2, drawn // (800 if problem.kind == "binary" else 15_000))
         return {
-            "n_estimators": self.n_trees,
-            "min_samples_leaf": self.min_samples_leaf or max(2, leaf),
+            "n_estimators": 1,  # more of them are asked for as it grows
+            "min_samples_leaf": self.min_samples_leaf or (1 if problem.kind == "multiclass" else leaf),
             "max_features": self._tried(n_columns, problem.is_regression),
             "bootstrap": bootstrap or drawn < n_rows,
             # A share, because scikit-learn gives integer weights their meaning only then.
@@ -170,19 +183,29 @@ class ForestLearner(Learner):
         """Return the share of columns tried at a split by default."""
         raise NotImplementedError
 
+    def usual_rounds(self, n_rows: int) -> int:
+        """Return the number of trees."""
+        if self.n_trees is not None:
+            return self.n_trees
+        drawn = max(1, min(n_rows, self.max_rows_per_tree))
+        fewest, most = _USUAL_TREES
+        return max(_LEAST_TREES, round(self.share * np.clip(_USUAL_DRAWS / drawn, fewest, most)))
+
     @property
-    def usual_rounds(self) -> int:
-        """Number of trees."""
-        return self.n_trees
+    def effort_alone(self) -> float:
+        """As the base class says; the number of trees is kept where it was stated."""
+        return _EFFORT_ALONE if self.n_trees is None else 1.0
 
     def paced(self, share: float) -> ForestLearner:
         """Return the forest with fewer trees, at least 20 of them."""
+        if self.n_trees is None:
+            return replace(self, share=share * self.share)
         return replace(self, n_trees=min(self.n_trees, max(_LEAST_TREES, round(share * self.n_trees))))
 
     def cost(self, n_rows: int, n_features: int, n_outputs: int) -> float:
         """Return seconds of one fit, roughly."""
         drawn = min(n_rows, self.max_rows_per_tree)
-        work = self.n_trees * drawn * np.log2(drawn + 2) * self._tried(n_features, False)
+        work = self.usual_rounds(n_rows) * drawn * np.log2(drawn + 2) * self._tried(n_features, False)
         return float(0.05 + self.seconds_per_step * work)
 
 
@@ -192,11 +215,12 @@ class RandomForestLearner(ForestLearner):
     """A random forest (Breiman 2001): bootstrap rows, best of a random choice of columns."""
 
     kind: ClassVar[str] = "random_forest"
+    out_of_bag: ClassVar[frozenset[str]] = frozenset({"binary", "multiclass", "regression"})
 
     @staticmethod
     def usual_share(n_columns: int, is_regression: bool) -> float:
-        """Return a half for numbers and the square root of the number of columns for classes."""
-        return 0.5 if is_regression else float(n_columns) ** -0.5
+        """Return 0.7 for numbers and the square root of the number of columns for classes."""
+        return 0.7 if is_regression else float(n_columns) ** -0.5
 
     def _estimator(self, problem: Problem, matrix: npt.NDArray[np.float32], seed: int) -> Any:
         from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
@@ -211,14 +235,16 @@ class ExtraTreesLearner(ForestLearner):
     """Extremely randomized trees (Geurts, Ernst & Wehenkel 2006): random thresholds, all rows."""
 
     kind: ClassVar[str] = "extra_trees"
+    # Rows drawn with replacement tell fewer things apart, which costs numbers and several classes most.
+    out_of_bag: ClassVar[frozenset[str]] = frozenset({"binary"})
     # A threshold drawn between the extremes of a heavy tail would cut off nothing else.
     scales: ClassVar[bool] = True
     seconds_per_step: ClassVar[float] = 1e-8
 
     @staticmethod
     def usual_share(n_columns: int, is_regression: bool) -> float:
-        """Return 0.8 for numbers and twice the square root of the number of columns for classes."""
-        return 0.8 if is_regression else 2.0 * float(n_columns) ** -0.5
+        """Return 1 for numbers and twice the square root of the number of columns for classes."""
+        return 1.0 if is_regression else 2.0 * float(n_columns) ** -0.5
 
     def _estimator(self, problem: Problem, matrix: npt.NDArray[np.float32], seed: int) -> Any:
         from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor

@@ -237,9 +237,8 @@ class LightGBMLearner(Learner):
             "verbosity": -1,
         }
 
-    @property
-    def usual_rounds(self) -> int:
-        """Rounds a fit usually takes."""
+    def usual_rounds(self, n_rows: int) -> int:
+        """Return the rounds a fit usually takes, whatever the number of rows."""
         return expected_rounds(self.max_rounds, self.learning_rate)
 
     def paced(self, share: float) -> LightGBMLearner:
@@ -250,7 +249,7 @@ class LightGBMLearner(Learner):
         """Return about the seconds one core needs, early stopping counted in."""
         depth = math.log2(max(2, self.num_leaves)) / 5
         a_round = 2.5e-3 + 6e-9 * n_rows * n_features * depth
-        return self.usual_rounds * n_outputs * a_round
+        return self.usual_rounds(n_rows) * n_outputs * a_round
 
 
 @dataclass(frozen=True, eq=False)

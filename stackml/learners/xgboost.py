@@ -202,9 +202,8 @@ class XGBoostLearner(Learner):
             "verbosity": 0,
         }
 
-    @property
-    def usual_rounds(self) -> int:
-        """Rounds a fit usually takes."""
+    def usual_rounds(self, n_rows: int) -> int:
+        """Return the rounds a fit usually takes, whatever the number of rows."""
         return expected_rounds(self.max_rounds, self.learning_rate)
 
     def paced(self, share: float) -> XGBoostLearner:
@@ -214,7 +213,7 @@ class XGBoostLearner(Learner):
     def cost(self, n_rows: int, n_features: int, n_outputs: int) -> float:
         """Return about the seconds one core needs, early stopping counted in."""
         a_round = 1.5e-3 + 6e-9 * n_rows * n_features * (self.max_depth or 10) / 6
-        return self.usual_rounds * n_outputs * a_round
+        return self.usual_rounds(n_rows) * n_outputs * a_round
 
 
 @dataclass(frozen=True, eq=False)

@@ -220,7 +220,7 @@ class Board:
 
     def _wants_probe(self, candidate: Candidate) -> bool:
         learner = candidate.learner
-        if not (self.spending.is_timed and self.may_skip and learner.usual_rounds):
+        if not (self.spending.is_timed and self.may_skip and learner.usual_rounds(self.job.target.n_rows)):
             return False
         return not self.prices.knows(learner.kind) and candidate.cost > PROBED_ABOVE * self.spending.left
 
@@ -286,7 +286,7 @@ class Board:
             for c in self.candidates
             if c.status not in ("waiting", "probing", "skipped", "failed") and c.tasks[0].fold != OUT_OF_BAG
         ]
-        costs = [self._price(c) * c.learner.cost(*size) for c in refitted]
+        costs = [self._price(c) * c.learner.effort_alone * c.learner.cost(*size) for c in refitted]
         self.spending.clock.set_aside(sum(costs) / self.spending.n_jobs)
 
     def _verdicts(self) -> None:

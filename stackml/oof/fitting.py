@@ -104,7 +104,7 @@ def _fit_out_of_bag(
 def probe_task(task: FitTask, prepared: Any, job: Job) -> float:
     """Return the seconds a whole fit would take, by what one round and a few more take."""
     rows, _ = fit_rows(task, job)
-    usual = task.learner.usual_rounds or 1
+    usual = task.learner.usual_rounds(len(rows)) or 1
     few = min(PROBE_ROUNDS, usual)
     seconds = []
     for rounds in (1, few):

@@ -47,7 +47,7 @@ class Prices:
     def learn(self, task: FitTask, seconds: float, rounds: int | None) -> None:
         """Take note of what a fit really took."""
         self._measured[task.learner.kind].append((task.cost, seconds))
-        usual = task.learner.usual_rounds
+        usual = task.learner.usual_rounds(1)  # of a family, which counts alike on any rows
         if task.learner.family and usual and rounds and task.rounds is None:
             self._stops[task.learner.family].append(rounds / usual)
 

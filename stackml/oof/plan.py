@@ -84,7 +84,8 @@ class Job:
         divided rows as they did.
         """
         alike = self.folds.kind in ("stratified", "plain") and self.target.groups is None
-        return learner.predicts_out_of_bag and alike and self.deals_rows
+        worth_it = self.target.problem.kind in learner.out_of_bag
+        return worth_it and alike and self.deals_rows
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def plan_fits(learners: Sequence[tuple[str, Learner]], job: Job) -> tuple[FitTas
 def plan_learner(name: str, learner: Learner, job: Job) -> tuple[FitTask, ...]:
     """Return the tasks of one learner: one a fold, or a single one with out-of-bag predictions."""
     if job.leaves_out_of_bag(learner):
-        return (_task(name, learner, OUT_OF_BAG, OUT_OF_BAG_COST, job),)
+        return (_task(name, learner, OUT_OF_BAG, OUT_OF_BAG_COST * learner.effort_alone, job),)
     return tuple(_task(name, learner, fold, 1.0, job) for fold in range(job.folds.n_folds))
 
 
@@ -160,7 +161,7 @@ def plan_refit(name: str, learner: Learner, fold_rounds: Sequence[int | None], j
 
     A refit has more rows than any fold had; where rounds were found by early stopping, the
     median of the folds' rounds is grown by the square root of the ratio of rows, a compromise
-    between none and proportional growth.
+    between none and proportional growth. Elsewhere it is grown by `Learner.effort_alone`.
     """
     n_rows = job.target.n_rows
     known = [r for r in fold_rounds if r is not None]
@@ -168,9 +169,9 @@ def plan_refit(name: str, learner: Learner, fold_rounds: Sequence[int | None], j
     rounds = recorded
     if rounds is None and known:
         largest = max(len(fold.train) for fold in job.folds.folds)
-        growth = float(np.sqrt(n_rows / largest)) if learner.stops_early else 1.0
+        growth = float(np.sqrt(n_rows / largest)) if learner.stops_early else learner.effort_alone
         rounds = max(1, round(float(np.median(known)) * growth))
-    cost = learner.cost(n_rows, job.table.n_features, job.target.problem.n_outputs)
+    cost = learner.effort_alone * learner.cost(n_rows, job.table.n_features, job.target.problem.n_outputs)
     most = job.most_rows.get(name)
     return FitTask(name, learner, ALL_ROWS, fit_seed(job.seed, name, ALL_ROWS), cost, rounds, most)
 

@@ -137,9 +137,12 @@ def test_an_absent_class_has_no_probability(learner, table) -> None:
     np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-6)
 
 
-def test_only_forests_say_that_they_predict_out_of_bag(table) -> None:
-    able = {name for name, entry in LEARNERS.items() if entry.learner.predicts_out_of_bag}
-    assert able == {"random_forest", "extra_trees"}
+def test_only_forests_predict_out_of_bag_and_extra_trees_for_two_classes_alone(table) -> None:
+    able = {name: entry.learner.out_of_bag for name, entry in LEARNERS.items() if entry.learner.out_of_bag}
+    assert able == {
+        "random_forest": {"binary", "multiclass", "regression"},
+        "extra_trees": {"binary"},
+    }
     ridge = LEARNERS["ridge"].learner
     with pytest.raises(NotImplementedError, match="ridge does not predict out of bag; fit it on folds"):
         out_of_bag(ridge, table, target_of(table, REGRESSION))

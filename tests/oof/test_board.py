@@ -85,7 +85,7 @@ class BaggedLearner(Learner):
     """Has an out-of-bag prediction of every row, some time later."""
 
     kind: ClassVar[str] = "bagged"
-    predicts_out_of_bag: ClassVar[bool] = True
+    out_of_bag: ClassVar[frozenset[str]] = frozenset({"binary"})
     slow: float = 0.0
     knows: float = 0.0  # how far it tells the classes apart
 

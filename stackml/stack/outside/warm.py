@@ -116,14 +116,13 @@ class WarmLearner(Learner):
         )  # fmt: skip
         return FittedWarm(prepared.source, prepared.view, outputs, slope, offset, trees)
 
-    @property
-    def usual_rounds(self) -> int:
-        """Rounds a fit usually takes."""
+    def usual_rounds(self, n_rows: int) -> int:
+        """Return the rounds a fit usually takes, whatever the number of rows."""
         return self.how.max_rounds // 3
 
     def cost(self, n_rows: int, n_features: int, n_outputs: int) -> float:
         """Return about the seconds one core needs."""
-        return self.usual_rounds * n_outputs * (2.5e-3 + 6e-9 * n_rows * n_features)
+        return self.usual_rounds(n_rows) * n_outputs * (2.5e-3 + 6e-9 * n_rows * n_features)
 
 
 @dataclass(frozen=True, eq=False)
