@@ -211,8 +211,8 @@ class Board:
         candidate = self.by_name[task.name]
         unfinished = len(candidate.remaining)
         turns = max(1, -(-unfinished // self.spending.n_jobs))
-        expected = SLACK * self._price(candidate) * task.cost
-        seconds = min(left / turns, max(expected, candidate.allotted / len(candidate.tasks)))
+        expected = max(SLACK * candidate.expected, candidate.allotted) / len(candidate.tasks)
+        seconds = min(left / turns, expected)
         return NOT_ROUNDS * max(0.0, seconds)
 
     def _price(self, candidate: Candidate) -> float:
@@ -241,6 +241,7 @@ class Board:
             return
         self._first = candidate if must else self._first
         candidate.allotted = MOST_OF_LEFT * max(0.0, self.spending.left)
+        candidate.expected = found.expected
         self.released.extend(candidate.tasks)  # another learner may share another preparation
         candidate.learner = found.learner
         candidate.tasks = tuple(paced_task(task, found, self.job) for task in candidate.tasks)

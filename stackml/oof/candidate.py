@@ -30,6 +30,9 @@ class Candidate:
     outcomes : dict of fold to FitOutcome
     allotted : float
         Core-seconds it may take where its fits turn out longer than expected.
+    expected : float
+        Core-seconds its fits were to take when it was let in. What they are found to take does not
+        lengthen those that follow: each that the clock ends would give the next one more.
     message : str
         Why it was skipped or failed.
     trial : int
@@ -46,6 +49,7 @@ class Candidate:
     learner: Learner
     tasks: tuple[FitTask, ...]
     allotted: float = 0.0
+    expected: float = 0.0
     status: str = "waiting"
     ready: deque[FitTask] = field(default_factory=deque)
     started: set[int] = field(default_factory=set)

@@ -72,3 +72,19 @@ def test_odd_bytes_are_refused(data, message):
 def test_numbers_words_and_lists():
     assert read_ubjson(b"[#i\x04i\xffU\xffTN") == [-1, 255, True, None]
     np.testing.assert_array_equal(read_ubjson(b"[$I#i\x02\x00\x01\x01\x00"), [1, 256])
+
+
+def test_mappings_beside_each_other_may_be_written_otherwise():
+    numbers = b"i\x01a[$U#L" + (3).to_bytes(8, "big") + b"\x01\x02\x03"
+    other = b"i\x01bTi\x01a[$I#i\x01\x00\x07"
+    more = b"i\x01a[$U#L" + (1).to_bytes(8, "big") + b"\x09i\x01cF"
+    found = read_ubjson(b"[#i\x03{" + numbers + b"}{" + other + b"}{" + more + b"}")
+    assert plain(found) == [{"a": [1, 2, 3]}, {"b": True, "a": [7]}, {"a": [9], "c": False}]
+
+
+@pytest.mark.parametrize("length", [4, 2**62, -1])
+def test_the_length_of_a_list_within_a_later_mapping_is_checked(length):
+    first = b"{i\x01a[$U#L" + (2).to_bytes(8, "big") + b"\x01\x02}"
+    later = b"{i\x01a[$U#L" + length.to_bytes(8, "big", signed=True) + b"\x01\x02}"
+    with pytest.raises(StorageError, match="ends too early"):
+        read_ubjson(b"[#i\x02" + first + later)
