@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any, ClassVar, final
@@ -37,7 +36,7 @@ from stackml.storage.lightgbm_text import END, OBJECTIVES, check_model_text
 from stackml.tables.table import Table
 from stackml.tables.target import Target
 
-_BUILDING = Lock()  # of bins; it is quick
+_BUILDING = Lock()  # of shared bins; it is quick
 
 _METRICS = {"binary": "binary_logloss", "multiclass": "multi_logloss", "regression": "l2"}
 
@@ -333,10 +332,11 @@ def _subset(full: Any, outputs: Outputs, target: Target, rows: Rows) -> Any:
 
 
 def _widen(data: Any, added: Any) -> None:
-    # It warns that it keeps no raw values, which nobody asks for; filters are of all threads.
-    with _BUILDING, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        data.add_features_from(added)
+    # `Dataset.add_features_from` but for its warnings, that no raw values are kept: they cannot be
+    # silenced here, because filters of warnings are of all threads.
+    from lightgbm.basic import _LIB, _safe_call
+
+    _safe_call(_LIB.LGBM_DatasetAddFeaturesFrom(data._handle, added._handle))
 
 
 def _held_out(booster: Any) -> npt.NDArray[np.float32]:

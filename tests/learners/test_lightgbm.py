@@ -237,6 +237,13 @@ def test_what_a_value_of_many_says_about_the_target_is_read():
     assert auc > 0.7 > max(native, share)
 
 
+@pytest.mark.filterwarnings("error")
+def test_target_codes_are_added_without_a_warning():
+    table, target = shops()
+    learner = LightGBMLearner()
+    learner.fit(learner.prepare(table), target, np.arange(800), np.arange(800, 1200), Budget(), 0)
+
+
 def test_target_codes_say_nothing_of_a_row_itself():
     # A code that held the row's own target would make the trees believe it and nothing else.
     table, target = shops(effect=0.0)
