@@ -160,8 +160,8 @@ class Learner(ABC):
         return None
 
     @property
-    def effort_alone(self) -> float:
-        """Work of one model that stands for those of all folds, over that of a fold's model."""
+    def out_of_bag_effort(self) -> float:
+        """Work of a fit with out-of-bag predictions, over that of a fit on as many rows without."""
         return 1.0
 
     def output_kind(self, problem: Problem) -> OutputKind:

@@ -287,7 +287,7 @@ class Board:
             for c in self.candidates
             if c.status not in ("waiting", "probing", "skipped", "failed") and c.tasks[0].fold != OUT_OF_BAG
         ]
-        costs = [self._price(c) * c.learner.effort_alone * c.learner.cost(*size) for c in refitted]
+        costs = [self._price(c) * c.learner.cost(*size) for c in refitted]
         self.spending.clock.set_aside(sum(costs) / self.spending.n_jobs)
 
     def _verdicts(self) -> None:

@@ -17,7 +17,6 @@ from stackml.tables.target import Target
 
 ALL_ROWS = -1  # the fold number of a refit on every row
 OUT_OF_BAG = -2  # the fold number of one fit on every row whose parts leave rows out of the bag
-OUT_OF_BAG_COST = 1.4  # of a plain fit: a third of the rows is predicted by every tree
 
 LIBRARIES = {
     "lightgbm": ("lightgbm",),
@@ -145,7 +144,7 @@ def plan_fits(learners: Sequence[tuple[str, Learner]], job: Job) -> tuple[FitTas
 def plan_learner(name: str, learner: Learner, job: Job) -> tuple[FitTask, ...]:
     """Return the tasks of one learner: one a fold, or a single one with out-of-bag predictions."""
     if job.leaves_out_of_bag(learner):
-        return (_task(name, learner, OUT_OF_BAG, OUT_OF_BAG_COST * learner.effort_alone, job),)
+        return (_task(name, learner, OUT_OF_BAG, learner.out_of_bag_effort, job),)
     return tuple(_task(name, learner, fold, 1.0, job) for fold in range(job.folds.n_folds))
 
 
@@ -161,7 +160,7 @@ def plan_refit(name: str, learner: Learner, fold_rounds: Sequence[int | None], j
 
     A refit has more rows than any fold had; where rounds were found by early stopping, the
     median of the folds' rounds is grown by the square root of the ratio of rows, a compromise
-    between none and proportional growth. Elsewhere it is grown by `Learner.effort_alone`.
+    between none and proportional growth.
     """
     n_rows = job.target.n_rows
     known = [r for r in fold_rounds if r is not None]
@@ -169,9 +168,9 @@ def plan_refit(name: str, learner: Learner, fold_rounds: Sequence[int | None], j
     rounds = recorded
     if rounds is None and known:
         largest = max(len(fold.train) for fold in job.folds.folds)
-        growth = float(np.sqrt(n_rows / largest)) if learner.stops_early else learner.effort_alone
+        growth = float(np.sqrt(n_rows / largest)) if learner.stops_early else 1.0
         rounds = max(1, round(float(np.median(known)) * growth))
-    cost = learner.effort_alone * learner.cost(n_rows, job.table.n_features, job.target.problem.n_outputs)
+    cost = learner.cost(n_rows, job.table.n_features, job.target.problem.n_outputs)
     most = job.most_rows.get(name)
     return FitTask(name, learner, ALL_ROWS, fit_seed(job.seed, name, ALL_ROWS), cost, rounds, most)
 

@@ -126,7 +126,7 @@ def test_forests_draw_a_pool_and_stay_small(table: Table) -> None:
     model = fit(ExtraTreesLearner(max_rows_per_tree=50), table, y)
     again = fit(ExtraTreesLearner(max_rows_per_tree=50), table, y)
     np.testing.assert_array_equal(model.predict(table), again.predict(table))
-    assert len(model.forest.left_step) < 300 * 60
+    assert len(model.forest.left_step) < 100 * 60
 
 
 def test_replayed_epochs_are_the_epochs_that_were_kept(table: Table) -> None:
@@ -166,12 +166,15 @@ def test_ranks_meet_ties_and_extremes() -> None:
     )
 
 
-def test_fewer_rows_get_more_trees_and_one_forest_for_all_folds_more_still() -> None:
+def test_fewer_rows_get_more_trees_and_out_of_the_bag_more_still(table: Table) -> None:
     forest = RandomForestLearner()
     assert [forest.usual_rounds(n) for n in (500, 12_000, 20_000, 30_000, 10**6)] == [100, 100, 60, 40, 40]
     assert forest.paced(0.5).paced(0.5).usual_rounds(500) == 25
     assert forest.paced(0.01).usual_rounds(500) == 20
-    assert forest.effort_alone == 2.5
+    y = Target(BINARY, (table.numbers[:, 0] > 0).astype(np.int64))
+    for learner, n_trees in ((forest, 250), (RandomForestLearner(n_trees=50), 50)):
+        model, _ = learner.fit_out_of_bag(learner.prepare(table), y, np.arange(N), Budget(), 0)
+        assert model.rounds == n_trees
+        assert learner.out_of_bag_effort == pytest.approx(1.4 * n_trees / learner.usual_rounds(N))
     assert RandomForestLearner(n_trees=50).usual_rounds(500) == 50
-    assert RandomForestLearner(n_trees=50).effort_alone == 1.0
     assert RandomForestLearner(n_trees=50).paced(0.5).usual_rounds(500) == 25
