@@ -62,7 +62,7 @@ class Learner(ABC):
     kind: ClassVar[str]
     problems: ClassVar[frozenset[str]] = frozenset({"binary", "multiclass", "regression"})
     family: ClassVar[str] = ""  # learners of one family stop at much the same share of their usual rounds
-    library: ClassVar[str] = ""  # a package that must be imported whole before other threads fit
+    library: ClassVar[str] = ""  # imported before any fit: its time is no fit's, and threads find it whole
     supports_weight: ClassVar[bool] = True
     stops_early: ClassVar[bool] = False
     out_of_bag: ClassVar[frozenset[str]] = frozenset()  # problems where such predictions stand for folds

@@ -71,6 +71,7 @@ class ForestLearner(Learner):
     max_features: float | None = None
     max_rows_per_tree: int = 30_000
 
+    library: ClassVar[str] = "sklearn.ensemble"
     scales: ClassVar[bool] = False
     seconds_per_step: ClassVar[float] = 3e-8
 

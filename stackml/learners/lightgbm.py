@@ -85,6 +85,7 @@ class LightGBMLearner(Learner):
     """
 
     kind: ClassVar[str] = "lightgbm"
+    library: ClassVar[str] = "lightgbm"
     stops_early: ClassVar[bool] = True
     family: ClassVar[str] = FAMILY
 

@@ -77,6 +77,7 @@ class XGBoostLearner(Learner):
     """
 
     kind: ClassVar[str] = "xgboost"
+    library: ClassVar[str] = "xgboost"
     stops_early: ClassVar[bool] = True
     family: ClassVar[str] = FAMILY
 

@@ -288,7 +288,7 @@ class Board:
             if c.status not in ("waiting", "probing", "skipped", "failed") and c.tasks[0].fold != OUT_OF_BAG
         ]
         costs = [self._price(c) * c.learner.cost(*size) for c in refitted]
-        self.spending.clock.set_aside(sum(costs) / self.spending.n_jobs)
+        self.spending.clock.set_aside(max([sum(costs) / self.spending.n_jobs, *costs]))
 
     def _verdicts(self) -> None:
         """Decide, learner by learner in their order, whether those that were tried go on."""

@@ -147,6 +147,8 @@ class Engine:
             planned.append((run.name, run.learner, (task,)))
         if not planned:
             return result
+        # The longest first: what is left then ends on all cores at about the same time.
+        planned.sort(key=lambda one: -self.prices.of(one[1]) * one[2][0].cost)
         optional = job.folds.exchangeable
         board = Board(planned, job, self.spending, self.prices, may_skip=False, may_leave=optional)
         self._run_tasks(board, job)

@@ -387,6 +387,40 @@ def test_a_refit_replaces_the_fold_models_of_the_learners_named():
     np.testing.assert_array_equal(again.runs[0].oof, result.runs[0].oof)
 
 
+def test_the_longest_refits_are_begun_first():
+    heard = []
+    engine = Engine(1, listener=lambda event: heard.append(event.message))
+    learners = [
+        ("short", PricedLearner()),
+        ("long", PricedLearner(price=3.0)),
+        ("mid", PricedLearner(price=2.0)),
+    ]
+    work = job()
+    engine.refit(engine.run(learners, work), work)
+    assert [said for said in heard if said.endswith("all rows")] == [
+        f"{name}, all rows" for name in ("long", "mid", "short")
+    ]
+
+
+def test_a_fit_the_clock_ends_gives_those_after_it_no_more_time():
+    work = job()
+    spending = Spending(Clock(60.0), 1)
+    learner = PricedLearner()
+    board = Board([("a", learner, plan_learner("a", learner, work))], work, spending, Prices(), may_skip=True)
+    allowed = []
+    while (found := board.next_task()) is not None:
+        task, _ = found
+        allowed.append(board.seconds_for(task))
+        took = FitOutcome(
+            learner.fit(work.table, work.target, None, None, None, 0),
+            np.full((60, 1), 0.5, np.float32),
+            9.0,
+        )
+        board.finished(task, took)
+    assert len(allowed) == work.folds.n_folds
+    assert allowed[-1] <= allowed[0]
+
+
 def test_a_refit_without_time_leaves_the_fold_models_to_predict():
     work = job()
     engine = Engine(clock=Clock(1e-9))
