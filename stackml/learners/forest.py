@@ -57,7 +57,7 @@ class ForestLearner(Learner):
     min_samples_leaf : int, optional
         By default an 800th of the rows a tree is grown on for two classes and a 15,000th for
         numbers, at least 2, as deeper trees say little more about noisy targets and take
-        megabytes; 1 for several classes.
+        megabytes; 1 for several classes, 2 where rows have weights.
     max_features : float, optional
         Share of the columns tried at a split; by default the square root of their number for
         classes and 0.7 for numbers in a random forest, twice that root and all in extra trees.
@@ -112,7 +112,7 @@ class ForestLearner(Learner):
         if has_one_class(target, rows):
             return fit_constant(target, rows)
         view, matrix = prepared.fit(target, rows, seed)
-        estimator = self._estimator(target.problem, matrix, seed)
+        estimator = self._estimator(target, matrix, seed)
         weight = _mean_one(target, rows)
         grow(
             estimator,
@@ -132,7 +132,7 @@ class ForestLearner(Learner):
         """
         pool = self._pool(training_rows(target, rows, self.kind), seed)
         view, matrix = prepared.fit_plain(pool)
-        estimator = self._estimator(target.problem, matrix, seed).set_params(bootstrap=True)
+        estimator = self._estimator(target, matrix, seed).set_params(bootstrap=True)
         weight = _mean_one(target, pool)
         ballot = Ballot(matrix, target.problem)
         data = (matrix, target.values[pool], weight)
@@ -155,18 +155,21 @@ class ForestLearner(Learner):
             return rows
         return np.sort(stream(seed, "forest", "pool").choice(rows, size, replace=False))
 
-    def _estimator(self, problem: Problem, matrix: npt.NDArray[np.float32], seed: int) -> Any:
+    def _estimator(self, target: Target, matrix: npt.NDArray[np.float32], seed: int) -> Any:
         raise NotImplementedError
 
     def _parameters(
-        self, problem: Problem, matrix: npt.NDArray[np.float32], seed: int, bootstrap: bool
+        self, target: Target, matrix: npt.NDArray[np.float32], seed: int, bootstrap: bool
     ) -> dict[str, Any]:
+        problem = target.problem
         n_rows, n_columns = matrix.shape
         drawn = min(n_rows, self.max_rows_per_tree)
         leaf = max(2, drawn // (800 if problem.kind == "binary" else 15_000))
+        if problem.kind == "multiclass":
+            leaf = 1 if target.weight is None else 2  # in a leaf of one row no weight would count
         return {
             "n_estimators": 1,  # more of them are asked for as it grows
-            "min_samples_leaf": self.min_samples_leaf or (1 if problem.kind == "multiclass" else leaf),
+            "min_samples_leaf": self.min_samples_leaf or leaf,
             "max_features": self._tried(n_columns, problem.is_regression),
             "bootstrap": bootstrap or drawn < n_rows,
             # A share, because scikit-learn gives integer weights their meaning only then.
@@ -228,11 +231,11 @@ class RandomForestLearner(ForestLearner):
         """Return 0.7 for numbers and the square root of the number of columns for classes."""
         return 0.7 if is_regression else float(n_columns) ** -0.5
 
-    def _estimator(self, problem: Problem, matrix: npt.NDArray[np.float32], seed: int) -> Any:
+    def _estimator(self, target: Target, matrix: npt.NDArray[np.float32], seed: int) -> Any:
         from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
-        make = RandomForestClassifier if problem.kind == "multiclass" else RandomForestRegressor
-        return make(**self._parameters(problem, matrix, seed, bootstrap=True))
+        make = RandomForestClassifier if target.problem.kind == "multiclass" else RandomForestRegressor
+        return make(**self._parameters(target, matrix, seed, bootstrap=True))
 
 
 @final
@@ -252,11 +255,11 @@ class ExtraTreesLearner(ForestLearner):
         """Return 1 for numbers and twice the square root of the number of columns for classes."""
         return 1.0 if is_regression else 2.0 * float(n_columns) ** -0.5
 
-    def _estimator(self, problem: Problem, matrix: npt.NDArray[np.float32], seed: int) -> Any:
+    def _estimator(self, target: Target, matrix: npt.NDArray[np.float32], seed: int) -> Any:
         from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
-        make = ExtraTreesClassifier if problem.kind == "multiclass" else ExtraTreesRegressor
-        return make(**self._parameters(problem, matrix, seed, bootstrap=False))
+        make = ExtraTreesClassifier if target.problem.kind == "multiclass" else ExtraTreesRegressor
+        return make(**self._parameters(target, matrix, seed, bootstrap=False))
 
 
 def grow(
