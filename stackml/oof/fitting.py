@@ -18,6 +18,7 @@ from stackml.tables.table import Table
 STOP_SHARE = 0.15
 NEAR_LIMIT = 0.9
 PROBE_ROUNDS = 6
+LEAST_OF_PROBE = 0.2  # of a few rounds' time is theirs, whatever setting up seems to have taken
 TIMED_ROWS, WARM_ROWS, PART_ROWS = 5000, 8, 16_384
 
 
@@ -102,17 +103,22 @@ def _fit_out_of_bag(
 
 
 def probe_task(task: FitTask, prepared: Any, job: Job) -> float:
-    """Return the seconds a whole fit would take, by what one round and a few more take."""
+    """Return the seconds a whole fit would take, by what one round and a few more take.
+
+    The first fit of a kind warms up caches and memory: one round is fitted before and after the few,
+    and the quicker of the two is believed.
+    """
     rows, _ = fit_rows(task, job)
     usual = task.learner.usual_rounds(len(rows)) or 1
     few = min(PROBE_ROUNDS, usual)
     seconds = []
-    for rounds in (1, few):
+    for rounds in (1, few, 1):
         start = perf_counter()
         task.learner.fit(prepared, job.target, rows, None, Budget(rounds=rounds), task.seed)
         seconds.append(perf_counter() - start)
-    a_round = max(0.0, seconds[1] - seconds[0]) / max(1, few - 1)
-    return seconds[0] + a_round * (usual - 1)
+    one = min(seconds[0], seconds[2])
+    a_round = max(LEAST_OF_PROBE * seconds[1], seconds[1] - one) / max(1, few - 1)
+    return one + a_round * (usual - 1)
 
 
 def fit_rows(task: FitTask, job: Job) -> tuple[Rows, Rows | None]:
