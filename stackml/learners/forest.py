@@ -379,12 +379,11 @@ class FittedForest(FittedLearner):
     def joins(self, schema: Schema) -> dict[str, Any]:
         """Return what must be equal; see the base class. Target codes may differ: all are kept."""
         plain = replace(self.view, encoder=replace(self.view.encoder, tables=[]))
-        width = len(self.view.encoder.columns) * self.view.encoder.n_outputs
         return {
             "the number of classes in leaves": self.forest.n_classes.tolist(),
             "the number of columns read": self.forest.n_features,
             "the columns with target codes": [schema.categories[i].name for i in plain.encoder.columns],
-            "the number of target codes": width,
+            "the number of target codes": self.view.encoder.width,
             "the columns read, their scales and how common their values are": digest(
                 list(plain.ranked),
                 plain.frequencies.to_state(),

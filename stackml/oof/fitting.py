@@ -118,7 +118,8 @@ def probe_task(task: FitTask, prepared: Any, job: Job) -> float:
         seconds.append(perf_counter() - start)
     one = min(seconds[0], seconds[2])
     a_round = max(LEAST_OF_PROBE * seconds[1], seconds[1] - one) / max(1, few - 1)
-    return one + a_round * (usual - 1)
+    effort = task.learner.out_of_bag_effort if task.fold == OUT_OF_BAG else 1.0
+    return effort * (one + a_round * (usual - 1))
 
 
 def fit_rows(task: FitTask, job: Job) -> tuple[Rows, Rows | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import threading
 from dataclasses import dataclass, replace
@@ -14,8 +15,9 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from stackml.learners.base import FittedLearner, Learner
+from stackml.learners.forest import RandomForestLearner
 from stackml.learners.sklearn import SklearnLearner
-from stackml.oof import Engine
+from stackml.oof import Engine, fitting
 from stackml.oof.admission import Tried, share_in_ensemble
 from stackml.oof.board import SHARE_OF_PART, Board
 from stackml.oof.budget import Clock, Spending
@@ -400,6 +402,16 @@ def test_the_longest_refits_are_begun_first():
     assert [said for said in heard if said.endswith("all rows")] == [
         f"{name}, all rows" for name in ("long", "mid", "short")
     ]
+
+
+def test_a_probe_of_a_forest_counts_all_the_trees_that_vote_out_of_the_bag(monkeypatch):
+    ticks = itertools.count()
+    monkeypatch.setattr(fitting, "perf_counter", lambda: float(next(ticks)))  # each fit takes a second
+    work, forest = job(), RandomForestLearner()
+    (bagged,) = plan_learner("a", forest, work)
+    prepared = forest.prepare(work.table)
+    alone = fitting.probe_task(replace(bagged, fold=0), prepared, work)
+    assert fitting.probe_task(bagged, prepared, work) == pytest.approx(3.5 * alone)
 
 
 def test_a_fit_the_clock_ends_gives_those_after_it_no_more_time():
