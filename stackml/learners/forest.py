@@ -18,7 +18,7 @@ from stackml.foundation.randomness import stream
 from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Rows
 from stackml.learners.boosting import check_parameters, check_width, training_rows
 from stackml.learners.constant import fit_constant, has_one_class
-from stackml.learners.out_of_bag import Ballot
+from stackml.learners.out_of_bag import Ballot, with_half_vote
 from stackml.learners.shortening import short_thresholds, short_values
 from stackml.learners.trees.additive import FEW_ROWS, Additive, Bags
 from stackml.learners.trees.from_forest import trees_from_forest
@@ -304,18 +304,20 @@ def _blocks(at: Rows) -> list[Rows]:
 def compact_leaves(forest: Forest, estimator: Any, problem: Problem) -> Forest:
     """Return the forest with leaves that hold what a prediction needs and no more.
 
-    Binary leaves keep the probability of the second class; absent classes get a column of
-    zeros. Probabilities are kept in half precision, numbers to about as many digits: one part in
-    two thousand, averaged out over the trees.
+    Binary leaves keep the probability of the second class. Several classes share one half vote
+    more alike, which is divided among the leaves: a forest never calls a class impossible.
+    Probabilities are kept in half precision, numbers to about as many digits: one part in two
+    thousand, averaged out over the trees.
     """
     values = forest.leaf_value
     if problem.is_regression:
         return replace(forest, leaf_value=short_values(values))
     if problem.kind == "binary":
         return replace(forest, leaf_value=np.clip(values, 0.0, 1.0).astype(np.float16))
-    full = np.zeros((len(values), 1, problem.n_classes), np.float16)
-    full[:, :, np.asarray(estimator.classes_, np.int64)] = values
-    return replace(forest, n_classes=np.array([problem.n_classes]), leaf_value=full)
+    said = np.zeros((len(values), 1, problem.n_classes))
+    said[:, :, np.asarray(estimator.classes_, np.int64)] = values
+    smooth = with_half_vote(forest.n_trees * said, np.array(forest.n_trees))
+    return replace(forest, n_classes=np.array([problem.n_classes]), leaf_value=smooth.astype(np.float16))
 
 
 @final

@@ -129,12 +129,16 @@ def test_trees_are_grown_until_every_row_has_a_vote(learner, table) -> None:
 
 
 @every_forest
-def test_an_absent_class_has_no_probability(learner, table) -> None:
+def test_no_class_is_called_impossible_and_an_absent_one_gets_a_part_of_half_a_vote(learner, table) -> None:
     y = target_of(table, THREE)
     rows = np.flatnonzero(y.values != 1)
-    _, found = out_of_bag(learner, table, y, rows)
-    assert (found[:, 1] == 0).all()
-    np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-6)
+    model, found = out_of_bag(learner, table, y, rows)
+    folds = learner.fit(learner.prepare(table), y, rows, None, NO_BUDGET, 3)
+    for said in (found, model.predict(table), folds.predict(table)):
+        assert said.min() > 0
+        np.testing.assert_allclose(said.sum(axis=1), 1.0, atol=1e-6)
+    for said in (model.predict(table), folds.predict(table)):
+        np.testing.assert_allclose(said[:, 1], 0.5 / 3 / (model.rounds + 0.5), rtol=1e-3)
 
 
 def test_only_forests_predict_out_of_bag_and_extra_trees_for_two_classes_alone(table) -> None:
