@@ -114,7 +114,7 @@ def alone(X, y, spec):
 def _learner(rounds):
     from stackml.learners.lightgbm import LightGBMLearner
 
-    return LightGBMLearner(max_rounds=rounds, patience=rounds)
+    return LightGBMLearner(max_rounds=rounds, patience=rounds, num_leaves=31, min_child_samples=20, max_cat_to_onehot=4)
 
 
 def _folds(y):

@@ -100,11 +100,12 @@ def our_stack(names, X, spec, listener=0):
     given = {
         "lightgbm": boosting | {
             "feature_fraction": 1.0, "bagging_fraction": 1.0, "lambda_l2": 0.0, "cat_smooth": 10.0,
-            "cat_l2": 10.0,
+            "cat_l2": 10.0, "num_leaves": 31, "min_child_samples": 20, "max_cat_to_onehot": 4,
+            "min_data_per_group": 100,
         },
         "xgboost": {
             "max_rounds": rounds, "patience": rounds, "learning_rate": 0.05, "subsample": 1.0,
-            "colsample_bytree": 1.0, "most_levels": 10**9,
+            "colsample_bytree": 1.0, "max_depth": 6, "most_levels": 10**9,
         },
         "random_forest": forest,
         "extra_trees": forest,

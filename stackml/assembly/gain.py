@@ -33,7 +33,16 @@ from stackml.tables.target import Problem
 FloatArray = npt.NDArray[np.float64]
 
 # Every row pays for it, so it is small: large steps, few leaves.
-DEFAULT_LEARNER = LightGBMLearner(learning_rate=0.2, max_rounds=60, num_leaves=15)
+DEFAULT_LEARNER = LightGBMLearner(
+    learning_rate=0.2,
+    max_rounds=60,
+    num_leaves=15,
+    min_child_samples=20,
+    feature_fraction=0.9,
+    cat_smooth=50.0,
+    cat_l2=50.0,
+    min_data_per_group=100,
+)
 TARGETS = ("expected", "observed")
 _CLIP = 1e-6
 _MARK = "(weak)"

@@ -16,6 +16,8 @@ from stackml.learners.base import Budget, Learner, Prediction, Rows
 from stackml.tables.target import Problem, Target
 
 LARGEST_MODEL = 2**31  # bytes; the C++ parsers count in 32 bits
+_FEW_CLASSES = 10
+_LEAST_COLUMNS = 5
 
 
 @dataclass(frozen=True)
@@ -190,15 +192,46 @@ def training_rows(target: Target, rows: Rows, kind: str) -> Rows:
     return counted
 
 
+def usual_levels(problem: Problem, n_rows: int) -> int:
+    """Return how many levels a tree usually has: it has nearly two to the power of that many leaves.
+
+    One more for four times the rows. Numbers and a few classes have two more than the ranking of two
+    classes; many classes have 5, as their trees are many (experiment 0018).
+
+    Parameters
+    ----------
+    problem : Problem
+    n_rows : int
+        Of the whole table, so that a fit on all rows has the trees of those on folds.
+    """
+    if problem.n_classes > _FEW_CLASSES:
+        return 5
+    levels = 3 + math.log2(max(1, n_rows) / 2500) / 2
+    return min(5, max(3, round(levels))) if problem.kind == "binary" else min(6, max(4, round(levels + 2)))
+
+
+def share_of_columns(share: float, n_columns: int) -> float:
+    """Return the share of columns a tree may use: as stated, but five columns, or all where there are fewer.
+
+    What several columns say only together would else be learned from by few trees.
+    """
+    return max(share, min(1.0, _LEAST_COLUMNS / max(1, n_columns)))
+
+
 def check_parameters(
     learner: Learner,
     positive: tuple[str, ...],
     fractions: tuple[str, ...],
     not_negative: tuple[str, ...] = (),
 ) -> None:
-    """Raise `ParameterError` where a parameter has no meaning; fractions lie in (0, 1]."""
+    """Raise `ParameterError` where a parameter has no meaning; fractions lie in (0, 1].
+
+    A parameter whose default is None may be None.
+    """
     for name in positive + fractions + not_negative:
         value = getattr(learner, name)
+        if value is None and getattr(type(learner), name) is None:
+            continue
         if not isinstance(value, int | float | np.number) or not math.isfinite(value):
             raise ParameterError(f"{learner.kind}: {name} must be a number, not {value!r}")
         if name in not_negative:

@@ -78,25 +78,23 @@ _ENTRIES = (
     Entry("lightgbm", LightGBMLearner(), "Gradient boosting by LightGBM, native categories"),
     Entry(
         "lightgbm_extra",
-        LightGBMLearner(extra_trees=True, num_leaves=64, learning_rate=0.05),
+        LightGBMLearner(extra_trees=True, extra_levels=1, max_cat_to_onehot=4),
         "LightGBM with random thresholds: less accurate alone, different in company",
     ),
     Entry(
         "lightgbm_large",
-        LightGBMLearner(num_leaves=127, learning_rate=0.03, feature_fraction=0.7, min_child_samples=10),
+        LightGBMLearner(extra_levels=1, learning_rate=0.03, feature_fraction=0.7, max_cat_to_onehot=4),
         "LightGBM with large trees and small steps",
     ),
     Entry(
         "lightgbm_noisy",
-        LightGBMLearner(
-            extra_trees=True, num_leaves=40, learning_rate=0.03, feature_fraction=0.45, min_child_samples=10
-        ),
+        LightGBMLearner(extra_trees=True, extra_levels=1, learning_rate=0.03, feature_fraction=0.45),
         "LightGBM with random thresholds on half of the columns",
     ),
     Entry("xgboost", XGBoostLearner(), "Gradient boosting by XGBoost, native categories"),
     Entry(
         "xgboost_shallow",
-        XGBoostLearner(max_depth=4, colsample_bytree=0.5, subsample=0.8),
+        XGBoostLearner(extra_levels=-1, colsample_bytree=0.5, subsample=0.8),
         "XGBoost with shallow trees, each on half of the columns",
     ),
     Entry(

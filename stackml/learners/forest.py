@@ -69,7 +69,7 @@ class ForestLearner(Learner):
     share: float = 1.0
     min_samples_leaf: int | None = None
     max_features: float | None = None
-    max_rows_per_tree: int = 30_000
+    max_rows_per_tree: int = 60_000
 
     library: ClassVar[str] = "sklearn.ensemble"
     scales: ClassVar[bool] = False

@@ -26,7 +26,9 @@ from stackml.learners.boosting import (
     faster_rate,
     patience_of,
     rows_with_weight,
+    share_of_columns,
     training_rows,
+    usual_levels,
 )
 from stackml.learners.stopping import patience_for
 from stackml.learners.trees.additive import FittedTrees
@@ -50,22 +52,26 @@ class LightGBMLearner(Learner):
     ----------
     learning_rate : float
         Shrinkage of each tree, above 0.
-    num_leaves : int
-        Most leaves of a tree, at least 2.
+    num_leaves : int, optional
+        Most leaves of a tree, at least 2. By default 7 to 31 for two classes, 15 to 63 for numbers
+        and up to ten classes, twice as many for four times the rows, and 31 for more classes.
+    extra_levels : int
+        Doublings of that default.
     max_depth : int
         Deepest tree; -1 for no limit.
-    min_child_samples : int
-        Least rows in a leaf.
+    min_child_samples : int, optional
+        Least rows in a leaf; by default 20 for two classes and 5 otherwise.
     feature_fraction, bagging_fraction : float
-        Share of columns a tree may use, and of rows it is grown on, in (0, 1].
+        Share of columns a tree may use, five columns at least, and of rows it is grown on, in (0, 1].
     lambda_l1, lambda_l2 : float
         Penalties on leaf values.
     extra_trees : bool
         Draw one threshold a column at random: more different trees, for diversity.
     cat_smooth, cat_l2 : float
         Shrinkage of category statistics towards the mean, in rows; penalty on category splits.
-    max_cat_to_onehot : int
-        Columns of at most so many categories are split one against the rest.
+    max_cat_to_onehot : int, optional
+        Columns of at most so many categories are split one against the rest, others after sorting
+        them by their statistics; by default 30 for two classes and 4 otherwise.
     min_data_per_group : int
         Least rows a category needs to be sorted on its own.
     most_levels : int
@@ -90,18 +96,19 @@ class LightGBMLearner(Learner):
     family: ClassVar[str] = FAMILY
 
     learning_rate: float = 0.05
-    num_leaves: int = 31
+    num_leaves: int | None = None
+    extra_levels: int = 0
     max_depth: int = -1
-    min_child_samples: int = 20
-    feature_fraction: float = 0.9
+    min_child_samples: int | None = None
+    feature_fraction: float = 0.8
     bagging_fraction: float = 0.9
     lambda_l1: float = 0.0
     lambda_l2: float = 1.0
     extra_trees: bool = False
-    cat_smooth: float = 50.0
-    cat_l2: float = 50.0
-    max_cat_to_onehot: int = 4
-    min_data_per_group: int = 100
+    cat_smooth: float = 10.0
+    cat_l2: float = 1.0
+    max_cat_to_onehot: int | None = None
+    min_data_per_group: int = 20
     most_levels: int = 30
     target_codes: bool = True
     max_bin: int = 255
@@ -112,7 +119,14 @@ class LightGBMLearner(Learner):
     def __post_init__(self) -> None:
         check_parameters(
             self,
-            positive=("learning_rate", "num_leaves", "min_child_samples", "max_bin", "max_rounds"),
+            positive=(
+                "learning_rate",
+                "num_leaves",
+                "min_child_samples",
+                "max_cat_to_onehot",
+                "max_bin",
+                "max_rounds",
+            ),
             fractions=("feature_fraction", "bagging_fraction"),
             not_negative=("lambda_l1", "lambda_l2", "cat_smooth", "cat_l2"),
         )
@@ -162,7 +176,7 @@ class LightGBMLearner(Learner):
         patience = self._patience(budget, prepared, target, rows, stop_rows)
         outputs = Outputs.of(target, rows)
         view, learned, held_out = self._read(prepared, outputs, target, rows, stop_rows, seed)
-        booster = lgb.Booster(self._settings(target, seed), learned)
+        booster = lgb.Booster(self._settings(target, learned.num_feature(), seed), learned)
         if held_out is not None:
             booster.add_valid(held_out, "stop")
         held = None if stop_rows is None else lambda: _held_out(booster)
@@ -210,17 +224,17 @@ class LightGBMLearner(Learner):
         )
         return patience_for(budget, self.max_rounds, rounds, target, rows, stop_rows, cost)
 
-    def _settings(self, target: Target, seed: int) -> dict[str, Any]:
+    def _settings(self, target: Target, n_columns: int, seed: int) -> dict[str, Any]:
         problem = target.problem
         classes = {"num_class": problem.n_classes} if problem.kind == "multiclass" else {}
         return classes | {
             "objective": OBJECTIVES[problem.kind],
             "metric": _METRICS[problem.kind],
             "learning_rate": self.learning_rate,
-            "num_leaves": self.num_leaves,
+            "num_leaves": self.num_leaves or self._usual_leaves(target),
             "max_depth": self.max_depth,
-            "min_data_in_leaf": self.min_child_samples,
-            "feature_fraction": self.feature_fraction,
+            "min_data_in_leaf": self.min_child_samples or (20 if problem.kind == "binary" else 5),
+            "feature_fraction": share_of_columns(self.feature_fraction, n_columns),
             "bagging_fraction": self.bagging_fraction,
             "bagging_freq": 1 if self.bagging_fraction < 1 else 0,
             "lambda_l1": self.lambda_l1,
@@ -228,7 +242,7 @@ class LightGBMLearner(Learner):
             "extra_trees": self.extra_trees,
             "cat_smooth": self.cat_smooth,
             "cat_l2": self.cat_l2,
-            "max_cat_to_onehot": self.max_cat_to_onehot,
+            "max_cat_to_onehot": self.max_cat_to_onehot or (30 if problem.kind == "binary" else 4),
             "min_data_per_group": self.min_data_per_group,
             "seed": seed,
             "deterministic": True,
@@ -236,6 +250,10 @@ class LightGBMLearner(Learner):
             "num_threads": 1,
             "verbosity": -1,
         }
+
+    def _usual_leaves(self, target: Target) -> int:
+        levels = usual_levels(target.problem, target.n_rows) + self.extra_levels
+        return max(2, int(2**levels) - 1)
 
     def usual_rounds(self, n_rows: int) -> int:
         """Return the rounds a fit usually takes, whatever the number of rows."""
@@ -247,7 +265,7 @@ class LightGBMLearner(Learner):
 
     def cost(self, n_rows: int, n_features: int, n_outputs: int) -> float:
         """Return about the seconds one core needs, early stopping counted in."""
-        depth = math.log2(max(2, self.num_leaves)) / 5
+        depth = (math.log2(max(2, self.num_leaves)) if self.num_leaves else 5 + self.extra_levels) / 5
         a_round = 2.5e-3 + 6e-9 * n_rows * n_features * depth
         return self.usual_rounds(n_rows) * n_outputs * a_round
 

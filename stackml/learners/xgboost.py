@@ -22,7 +22,9 @@ from stackml.learners.boosting import (
     faster_rate,
     patience_of,
     rows_with_weight,
+    share_of_columns,
     training_rows,
+    usual_levels,
 )
 from stackml.learners.stopping import patience_for
 from stackml.learners.trees.additive import FittedTrees
@@ -47,8 +49,11 @@ class XGBoostLearner(Learner):
     ----------
     learning_rate : float
         Shrinkage of each tree, above 0.
-    max_depth : int
-        Deepest tree; 0 for no limit.
+    max_depth : int, optional
+        Deepest tree; 0 for no limit. By default 4 to 6 for two classes, 5 to 7 for numbers and
+        up to ten classes, one more for four times the rows, and 6 for more classes.
+    extra_levels : int
+        Added to that default.
     max_leaves : int
         Most leaves of a tree; 0 for no limit.
     leafwise : bool
@@ -56,7 +61,7 @@ class XGBoostLearner(Learner):
     min_child_weight : float
         Least sum of second derivatives in a leaf.
     subsample, colsample_bytree : float
-        Share of rows a tree is grown on, and of columns it may use, in (0, 1].
+        Share of rows a tree is grown on, and of columns it may use, five at least, in (0, 1].
     reg_alpha, reg_lambda : float
         Penalties on leaf values.
     gamma : float
@@ -82,12 +87,13 @@ class XGBoostLearner(Learner):
     family: ClassVar[str] = FAMILY
 
     learning_rate: float = 0.05
-    max_depth: int = 6
+    max_depth: int | None = None
+    extra_levels: int = 0
     max_leaves: int = 0
     leafwise: bool = False
     min_child_weight: float = 1.0
     subsample: float = 0.9
-    colsample_bytree: float = 0.9
+    colsample_bytree: float = 0.8
     reg_alpha: float = 0.0
     reg_lambda: float = 1.0
     gamma: float = 0.0
@@ -150,7 +156,10 @@ class XGBoostLearner(Learner):
         outputs = Outputs.of(target, rows)
         learned = self._part(prepared, outputs, target, rows)
         held = None if stop_rows is None else self._part(prepared, outputs, target, stop_rows)
-        booster = xgb.Booster(self._settings(target, seed), [learned] if held is None else [learned, held])
+        booster = xgb.Booster(
+            self._settings(target, prepared.matrix.shape[1], seed),
+            [learned] if held is None else [learned, held],
+        )
         done, goes_on = 0, True
         while goes_on:
             booster.update(learned, iteration=done)
@@ -179,7 +188,7 @@ class XGBoostLearner(Learner):
             part.set_weight(target.weight[rows].astype(np.float32))
         return part
 
-    def _settings(self, target: Target, seed: int) -> dict[str, Any]:
+    def _settings(self, target: Target, n_columns: int, seed: int) -> dict[str, Any]:
         problem = target.problem
         classes = {"num_class": problem.n_classes} if problem.kind == "multiclass" else {}
         return classes | {
@@ -188,11 +197,11 @@ class XGBoostLearner(Learner):
             "tree_method": "hist",
             "grow_policy": "lossguide" if self.leafwise else "depthwise",
             "learning_rate": self.learning_rate,
-            "max_depth": self.max_depth,
+            "max_depth": self._depth(target),
             "max_leaves": self.max_leaves,
             "min_child_weight": self.min_child_weight,
             "subsample": self.subsample,
-            "colsample_bytree": self.colsample_bytree,
+            "colsample_bytree": share_of_columns(self.colsample_bytree, n_columns),
             "reg_alpha": self.reg_alpha,
             "reg_lambda": self.reg_lambda,
             "gamma": self.gamma,
@@ -202,6 +211,11 @@ class XGBoostLearner(Learner):
             "nthread": 1,
             "verbosity": 0,
         }
+
+    def _depth(self, target: Target) -> int:
+        if self.max_depth is not None:
+            return self.max_depth
+        return max(1, usual_levels(target.problem, target.n_rows) + 1 + self.extra_levels)
 
     def usual_rounds(self, n_rows: int) -> int:
         """Return the rounds a fit usually takes, whatever the number of rows."""
@@ -213,7 +227,8 @@ class XGBoostLearner(Learner):
 
     def cost(self, n_rows: int, n_features: int, n_outputs: int) -> float:
         """Return about the seconds one core needs, early stopping counted in."""
-        a_round = 1.5e-3 + 6e-9 * n_rows * n_features * (self.max_depth or 10) / 6
+        depth = 6 + self.extra_levels if self.max_depth is None else self.max_depth or 10
+        a_round = 1.5e-3 + 6e-9 * n_rows * n_features * depth / 6
         return self.usual_rounds(n_rows) * n_outputs * a_round
 
 

@@ -12,7 +12,8 @@ from stackml.foundation.digest import digest
 from stackml.foundation.errors import FitError, ParameterError, SchemaError, StorageError
 from stackml.foundation.optional import installed
 from stackml.learners.base import Budget
-from stackml.learners.boosting import Outputs, Patience
+from stackml.learners.boosting import Outputs, Patience, share_of_columns, usual_levels
+from stackml.learners.catalog import make_learner
 from stackml.learners.catboost import CatBoostLearner, FittedCatBoost
 from stackml.learners.lightgbm import FittedLightGBM, LightGBMLearner
 from stackml.learners.xgboost import FittedXGBoost, XGBoostLearner
@@ -216,8 +217,8 @@ def all_rows_and_columns(learner):
     fractions = ("feature_fraction", "bagging_fraction", "subsample", "colsample_bytree")
     known = {name: 1.0 for name in fractions if name in learner.parameters}
     quiet = {"random_strength": 0.0} if "random_strength" in learner.parameters else {}
-    small = {"num_leaves": 6} if "num_leaves" in learner.parameters else {}
-    return replace(learner, **known, **quiet, **small)
+    small = {"num_leaves": 6, "max_depth": 6}
+    return replace(learner, **known, **quiet, **{k: v for k, v in small.items() if k in learner.parameters})
 
 
 def test_a_weight_of_two_is_the_row_given_twice(learner):
@@ -393,3 +394,48 @@ def test_only_training_rows_set_the_scale():
     target = Target(PROBLEMS["regression"], np.array([1.0, 3.0, 1e9]))
     outputs = Outputs.of(target, np.array([0, 1]))
     assert (outputs.offset, outputs.scale) == (2.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("problem", "n_rows", "levels"),
+    [
+        (Problem("binary", 2), 800, 3),
+        (Problem("binary", 2), 10_000, 4),
+        (Problem("binary", 2), 1_000_000, 5),
+        (Problem("multiclass", 26), 10_000, 5),
+        (Problem("multiclass", 7), 10_000, 6),
+        (Problem("regression"), 800, 4),
+        (Problem("regression"), 2_500, 5),
+        (Problem("regression"), 1_000_000, 6),
+    ],
+)
+def test_trees_grow_with_the_rows_and_are_larger_for_numbers_and_few_classes(problem, n_rows, levels):
+    assert usual_levels(problem, n_rows) == levels
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "lightgbm_large", "xgboost", "xgboost_shallow"])
+def test_a_stated_size_of_trees_is_kept(name):
+    learner = make_learner(name)
+    table, target = made(PROBLEMS["regression"])
+    stated = {"num_leaves": 2} if "num_leaves" in learner.parameters else {"max_depth": 1}
+    rows, _ = halves()
+    for chosen, is_stated in ((replace(learner, **stated), True), (learner, False)):
+        model = chosen.fit(chosen.prepare(table), target, rows, None, Budget(rounds=3), 0)
+        n_leaves = model.additive.trees.is_leaf.sum() / 3
+        assert (n_leaves == 2) if is_stated else n_leaves > 8
+
+
+def test_a_tree_may_use_five_columns_or_all_of_fewer():
+    assert [share_of_columns(0.5, n) for n in (1, 4, 5, 8, 10, 50)] == [1.0, 1.0, 1.0, 0.625, 0.5, 0.5]
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "xgboost_shallow"])
+def test_what_few_columns_say_together_is_learned(name):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(2000, 3)), columns=["a", "b", "c"])
+    y = np.sign(X["a"] * X["b"] * X["c"]).to_numpy()
+    table, target = Table.learn(X), Target(PROBLEMS["regression"], y)
+    learner, rows = make_learner(name), np.arange(1200)
+    fitted = learner.fit(learner.prepare(table), target, rows, np.arange(1200, 1500), Budget(), 0)
+    said = fitted.predict(table)[1500:, 0]
+    assert np.corrcoef(said, y[1500:])[0, 1] > 0.8
