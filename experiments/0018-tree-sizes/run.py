@@ -50,7 +50,7 @@ def read(name, size, seed):
 
 
 def judge(name, size, seed):
-    """Print a line for every variant."""
+    """Return score and seconds of every variant."""
     table, target, (rows, stop_rows, held_out) = read(name, size, seed)
     metric = get_metric(METRICS[target.problem.kind], target.problem.kind)
     shown = table.take(held_out)
@@ -60,17 +60,18 @@ def judge(name, size, seed):
         learner, started = make_learner(kind, **given), time.perf_counter()
         said = learner.fit(learner.prepare(table), target, rows, stop_rows, Budget(), seed).predict(shown)
         shaped = said if target.problem.kind == "multiclass" else said[:, 0]
-        score = metric.kernel(target.values[held_out], shaped, None)
-        return f'{name},{table.n_rows},{seed},{kind},"{given}",{score:.6g},{time.perf_counter() - started:.2f}'
+        return metric.kernel(target.values[held_out], shaped, None), time.perf_counter() - started
 
     with ThreadPoolExecutor(2) as pool:
-        for line in pool.map(one, VARIANTS):
-            print(line, flush=True)
+        return list(pool.map(one, VARIANTS))
 
 
-print("table,rows,seed,learner,parameters,score,seconds")
+print("table,rows,learner,parameters,scores,seconds")
 for name in sys.argv[1:]:
     n_rows = len(load_dataset(name).frame)
     for size in (s for i, s in enumerate(SIZES) if i == 0 or SIZES[i - 1] < n_rows):
-        for seed in range(SEEDS):
-            judge(name, size, seed)
+        found = [judge(name, size, seed) for seed in range(SEEDS)]
+        for (kind, given), of_seeds in zip(VARIANTS, zip(*found, strict=True), strict=True):
+            scores = " ".join(f"{score:.6g}" for score, _ in of_seeds)
+            seconds = np.mean([seconds for _, seconds in of_seeds])
+            print(f'{name},{min(size, n_rows)},{kind},"{given}",{scores},{seconds:.2f}', flush=True)
