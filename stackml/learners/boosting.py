@@ -18,6 +18,7 @@ from stackml.tables.target import Problem, Target
 LARGEST_MODEL = 2**31  # bytes; the C++ parsers count in 32 bits
 _FEW_CLASSES = 10
 _LEAST_COLUMNS = 5
+_MOST_EXTRA_LEVELS = 8
 
 
 @dataclass(frozen=True)
@@ -208,6 +209,16 @@ def usual_levels(problem: Problem, n_rows: int) -> int:
         return 5
     levels = 3 + math.log2(max(1, n_rows) / 2500) / 2
     return min(5, max(3, round(levels))) if problem.kind == "binary" else min(6, max(4, round(levels + 2)))
+
+
+def check_extra_levels(kind: str, levels: Any) -> None:
+    """Raise `ParameterError` where trees cannot be larger or smaller by so many levels."""
+    if not isinstance(levels, int | np.integer) or abs(levels) > _MOST_EXTRA_LEVELS:
+        most = _MOST_EXTRA_LEVELS
+        raise ParameterError(
+            f"{kind}: extra_levels must be a whole number from -{most} to {most}, not {levels!r}; "
+            "it moves the usual size of a tree"
+        )
 
 
 def share_of_columns(share: float, n_columns: int) -> float:

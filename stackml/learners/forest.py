@@ -314,10 +314,11 @@ def compact_leaves(forest: Forest, estimator: Any, problem: Problem) -> Forest:
         return replace(forest, leaf_value=short_values(values))
     if problem.kind == "binary":
         return replace(forest, leaf_value=np.clip(values, 0.0, 1.0).astype(np.float16))
-    said = np.zeros((len(values), 1, problem.n_classes))
-    said[:, :, np.asarray(estimator.classes_, np.int64)] = values
-    smooth = with_half_vote(forest.n_trees * said, np.array(forest.n_trees))
-    return replace(forest, n_classes=np.array([problem.n_classes]), leaf_value=smooth.astype(np.float16))
+    nothing = with_half_vote(np.zeros(problem.n_classes), np.array(forest.n_trees))
+    full = np.tile(nothing.astype(np.float16), (len(values), 1, 1))
+    for place, said in zip(np.asarray(estimator.classes_, np.int64), np.moveaxis(values, 2, 0), strict=True):
+        full[:, :, place] = nothing[place] + said * (forest.n_trees / (forest.n_trees + 0.5))
+    return replace(forest, n_classes=np.array([problem.n_classes]), leaf_value=full)
 
 
 @final

@@ -20,6 +20,7 @@ from stackml.learners.boosting import (
     Outputs,
     Patience,
     check_blob,
+    check_extra_levels,
     check_parameters,
     check_width,
     expected_rounds,
@@ -117,6 +118,7 @@ class LightGBMLearner(Learner):
     follow_metric: bool = False
 
     def __post_init__(self) -> None:
+        check_extra_levels(self.kind, self.extra_levels)
         check_parameters(
             self,
             positive=(

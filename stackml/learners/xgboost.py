@@ -16,6 +16,7 @@ from stackml.learners.boosting import (
     Outputs,
     Patience,
     check_blob,
+    check_extra_levels,
     check_parameters,
     check_width,
     expected_rounds,
@@ -105,6 +106,7 @@ class XGBoostLearner(Learner):
     follow_metric: bool = False
 
     def __post_init__(self) -> None:
+        check_extra_levels(self.kind, self.extra_levels)
         check_parameters(
             self,
             positive=("learning_rate", "max_bin", "max_rounds"),

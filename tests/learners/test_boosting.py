@@ -439,3 +439,11 @@ def test_what_few_columns_say_together_is_learned(name):
     fitted = learner.fit(learner.prepare(table), target, rows, np.arange(1200, 1500), Budget(), 0)
     said = fitted.predict(table)[1500:, 0]
     assert np.corrcoef(said, y[1500:])[0, 1] > 0.8
+
+
+@pytest.mark.parametrize("levels", [0.5, 9, "2", None])
+def test_trees_cannot_be_moved_by_anything_but_a_few_levels(levels):
+    with pytest.raises(
+        ParameterError, match=r"xgboost: extra_levels must be a whole number from -8 to 8, not"
+    ):
+        XGBoostLearner(extra_levels=levels)
