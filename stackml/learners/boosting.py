@@ -211,9 +211,9 @@ def usual_levels(problem: Problem, n_rows: int) -> int:
     return min(5, max(3, round(levels))) if problem.kind == "binary" else min(6, max(4, round(levels + 2)))
 
 
-def check_extra_levels(kind: str, levels: Any) -> None:
+def check_extra_levels(kind: str, levels: int) -> None:
     """Raise `ParameterError` where trees cannot be larger or smaller by so many levels."""
-    if not isinstance(levels, int | np.integer) or abs(levels) > _MOST_EXTRA_LEVELS:
+    if not isinstance(levels, int) or abs(levels) > _MOST_EXTRA_LEVELS:
         most = _MOST_EXTRA_LEVELS
         raise ParameterError(
             f"{kind}: extra_levels must be a whole number from -{most} to {most}, not {levels!r}; "
