@@ -36,7 +36,7 @@ _USUAL_TREES = (40, 100)
 _USUAL_DRAWS = 1_200_000  # rows that all trees draw together
 _MORE_OUT_OF_BAG = 2.5  # times the trees, as a row is told by a third of them
 _VOTING = 1.4  # of the work without: a third of the rows is predicted by every tree
-_CHUNK = 10  # trees grown between two looks at the clock
+_CHUNK = 10  # most trees grown between two looks at the clock
 _BLOCK = 50_000  # rows predicted at once where no tree drew them
 
 
@@ -273,15 +273,19 @@ def grow(
 
     Chunks draw the same seeds as one growth would, so the clock decides the number alone.
     """
-    end = None if budget.seconds is None or budget.rounds else monotonic() + budget.seconds
+    started, seconds = monotonic(), None if budget.rounds else budget.seconds
     matrix, values, weight = data
-    grown = 0
+    grown, chunk = 0, 1 if seconds is not None else n_trees
     while grown < n_trees:
-        grown = n_trees if end is None else min(n_trees, grown + (_CHUNK if grown else 1))
+        grown = min(n_trees, grown + chunk)
         estimator.set_params(n_estimators=grown)
         estimator.fit(matrix, values, sample_weight=weight)
-        if is_enough() and end is not None and monotonic() >= end:
-            return
+        enough, passed = is_enough(), monotonic() - started
+        if seconds is not None:
+            if enough and passed >= seconds:
+                return
+            # No more than the time left is for, lest a large table's trees outrun it.
+            chunk = min(_CHUNK, max(1, int((seconds - passed) * grown / max(passed, 1e-9))))
 
 
 def _forest_of(estimator: Any, problem: Problem, matrix: npt.NDArray[np.float32]) -> Forest:

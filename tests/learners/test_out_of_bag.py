@@ -9,7 +9,7 @@ import pytest
 from stackml.learners.base import Budget, Learner
 from stackml.learners.catalog import LEARNERS
 from stackml.learners.constant import FittedConstant
-from stackml.learners.forest import ExtraTreesLearner, RandomForestLearner
+from stackml.learners.forest import ExtraTreesLearner, RandomForestLearner, grow
 from stackml.tables.table import Table
 from stackml.tables.target import Problem, Target
 
@@ -126,6 +126,27 @@ def test_trees_are_grown_until_every_row_has_a_vote(learner, table) -> None:
     np.testing.assert_array_equal(again.predict(table), model.predict(table))
     _, few = out_of_bag(learner, table, y, budget=Budget(rounds=1))
     assert 0.5 < np.isnan(few).mean() < 0.8
+
+
+class OneTreeASecond:
+    """An estimator that takes a second of its own clock for a tree."""
+
+    def __init__(self) -> None:
+        self.now, self.n_trees, self.wanted = 0.0, 0, 0
+
+    def set_params(self, n_estimators: int) -> None:
+        self.wanted = n_estimators
+
+    def fit(self, matrix, values, sample_weight) -> None:
+        self.now, self.n_trees = self.now + self.wanted - self.n_trees, self.wanted
+
+
+@pytest.mark.parametrize(("seconds", "n_trees"), [(7.0, 7), (0.0, 1), (25.0, 25), (1000.0, 40)])
+def test_no_more_trees_are_grown_than_the_clock_has_time_for(seconds, n_trees, monkeypatch) -> None:
+    slow = OneTreeASecond()
+    monkeypatch.setattr("stackml.learners.forest.monotonic", lambda: slow.now)
+    grow(slow, (None, None, None), Budget(seconds=seconds), 40)
+    assert slow.n_trees == n_trees
 
 
 @every_forest
