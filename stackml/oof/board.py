@@ -17,6 +17,7 @@ from stackml.oof.pacing import GENTLE, MOST_OF_LEFT, Pace, Prices, pace, paced_t
 from stackml.oof.plan import OUT_OF_BAG, FitTask, Job
 
 PROBED_ABOVE = 0.05  # of what is left: a cheaper learner is begun without a probe
+NO_PROBE_BELOW = 0.05  # of the limit
 MAY_BE_CUT = 0.35  # of the usual work: a learner that stops early may need no more
 CHEAP, DEAR = 0.1, 0.3  # of the budget
 NOT_ROUNDS = 0.9  # of a fit's time is spent on what the clock can end
@@ -222,7 +223,11 @@ class Board:
         learner = candidate.learner
         if not (self.spending.is_timed and self.may_skip and learner.usual_rounds(self.job.target.n_rows)):
             return False
-        return not self.prices.knows(learner.kind) and candidate.cost > PROBED_ABOVE * self.spending.left
+        if self.prices.knows(learner.kind) or candidate.cost <= PROBED_ABOVE * self.spending.left:
+            return False
+        # A probe of a large table takes seconds: at the end there is nothing left to take them from.
+        limit = (self.spending.clock.limit or 0.0) * self.spending.n_jobs
+        return self.spending.left > NO_PROBE_BELOW * limit or not any(c.started for c in self.candidates)
 
     def _admit(self, candidate: Candidate) -> None:
         if not self.spending.is_limited or not self.may_skip:

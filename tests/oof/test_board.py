@@ -285,6 +285,29 @@ def test_who_was_left_out_for_its_price_is_asked_again_when_the_others_are_done(
     assert not board.news  # nothing is final
 
 
+@pytest.mark.parametrize(("gone", "is_probed"), [(0.0, True), (96.0, False), (200.0, False)])
+def test_nothing_is_probed_where_hardly_any_time_is_left(gone, is_probed):
+    @dataclass(frozen=True)
+    class InRounds(PricedLearner):
+        kind = "in rounds"
+
+        def usual_rounds(self, n_rows):
+            return 100
+
+    work = job()
+    learners = {"good": priced(price=1.0), "unknown": InRounds(price=30.0)}
+    planned = [(name, learner, plan_learner(name, learner, work)) for name, learner in learners.items()]
+    spending = Spending(Clock(100.0), 1)
+    board = Board(planned, work, spending, Prices())
+    for task in [board.next_task()[0] for _ in range(5)]:
+        board.finished(task, FitOutcome(FittedPriced(np.zeros(300)), np.zeros((60, 1), np.float32), 0.1))
+    spending.clock.started -= gone
+    found = board.next_task()
+    assert (found is not None and found[1]) == is_probed
+    if not is_probed:
+        assert board.by_name["unknown"].status == "skipped"
+
+
 def test_whoever_was_left_out_is_fitted_after_all_where_everyone_else_fails():
     class Failing(PricedLearner):
         def fit(self, *given):
