@@ -321,7 +321,7 @@ def compact_leaves(forest: Forest, estimator: Any, problem: Problem) -> Forest:
     nothing = with_half_vote(np.zeros(problem.n_classes), np.array(forest.n_trees))
     full = np.tile(nothing.astype(np.float16), (len(values), 1, 1))
     for place, said in zip(np.asarray(estimator.classes_, np.int64), np.moveaxis(values, 2, 0), strict=True):
-        full[:, :, place] = nothing[place] + said * (forest.n_trees / (forest.n_trees + 0.5))
+        full[:, :, place] = nothing[place] + said * (1.0 - nothing.sum())
     return replace(forest, n_classes=np.array([problem.n_classes]), leaf_value=full)
 
 

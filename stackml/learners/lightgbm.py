@@ -267,7 +267,7 @@ class LightGBMLearner(Learner):
 
     def cost(self, n_rows: int, n_features: int, n_outputs: int) -> float:
         """Return about the seconds one core needs, early stopping counted in."""
-        depth = (math.log2(max(2, self.num_leaves)) if self.num_leaves else 5 + self.extra_levels) / 5
+        depth = math.log2(max(2, self.num_leaves or 2.0 ** (5 + self.extra_levels))) / 5
         a_round = 2.5e-3 + 6e-9 * n_rows * n_features * depth
         return self.usual_rounds(n_rows) * n_outputs * a_round
 

@@ -229,7 +229,7 @@ class XGBoostLearner(Learner):
 
     def cost(self, n_rows: int, n_features: int, n_outputs: int) -> float:
         """Return about the seconds one core needs, early stopping counted in."""
-        depth = 6 + self.extra_levels if self.max_depth is None else self.max_depth or 10
+        depth = max(1, 6 + self.extra_levels) if self.max_depth is None else self.max_depth or 10
         a_round = 1.5e-3 + 6e-9 * n_rows * n_features * depth / 6
         return self.usual_rounds(n_rows) * n_outputs * a_round
 

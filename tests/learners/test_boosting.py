@@ -447,3 +447,9 @@ def test_trees_cannot_be_moved_by_anything_but_a_few_levels(levels):
         ParameterError, match=r"xgboost: extra_levels must be a whole number from -8 to 8, not"
     ):
         XGBoostLearner(extra_levels=levels)
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "xgboost"])
+def test_the_smallest_trees_still_cost_something(name):
+    costs = [make_learner(name, extra_levels=levels).cost(10**6, 50, 1) for levels in (-8, -2, 0, 2)]
+    assert 0 < costs[0] < costs[1] < costs[2] < costs[3]
