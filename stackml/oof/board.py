@@ -120,7 +120,7 @@ class Board:
 
         Whatever becomes of the dear ones, there is then an ensemble. Where a round of boosting is
         dear, as with many classes, that comes first which is not. Among dear ones of much the same
-        price the order they were given in holds.
+        price the order they were given in holds. Anomaly scores come last: they predict nothing alone.
         """
         if not (self.may_skip and self.spending.is_limited):
             return
@@ -132,13 +132,13 @@ class Board:
         for at, candidate in zip(places, waiting, strict=True):
             self.candidates[at] = candidate
 
-    def _urgency(self, candidate: Candidate, is_scarce: bool) -> tuple[int, int]:
+    def _urgency(self, candidate: Candidate, is_scarce: bool) -> tuple[bool, int, int]:
         learner = candidate.learner.paced(GENTLE) if is_scarce else candidate.learner
         costs = (replaced_cost(task, learner, self.job) for task in candidate.tasks)
         cost = self._price(candidate) * sum(costs)
         dearness = sum(cost > share * self.spending.left for share in (CHEAP, DEAR))
         doublings = math.frexp(cost)[1] if dearness > 1 else 0
-        return dearness, doublings
+        return candidate.learner.output_kind(self.job.target.problem) == "score", dearness, doublings
 
     def _take_up_again(self) -> bool:
         """Let those left out for their price wait once more when all others are done; return whether any do.

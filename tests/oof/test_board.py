@@ -14,6 +14,7 @@ import pytest
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
+from stackml.learners.anomaly import HBOSLearner
 from stackml.learners.base import FittedLearner, Learner
 from stackml.learners.forest import RandomForestLearner
 from stackml.learners.sklearn import SklearnLearner
@@ -267,6 +268,15 @@ def test_of_those_that_wait_the_dear_come_last_by_what_their_kind_has_turned_out
     prices.learn(planned[2][2][0], 15.0, None)
     board.next_task()
     assert [c.name for c in board.candidates] == ["first", "said to be dear", "cheap", "dear"]
+
+
+def test_anomaly_scores_come_last_however_cheap():
+    work = job()
+    learners = {"hbos": HBOSLearner(), "first": priced(price=1.0), "dear": priced(price=15.0)}
+    planned = [(name, learner, plan_learner(name, learner, work)) for name, learner in learners.items()]
+    board = Board(planned, work, Spending(Clock(100.0), 1), Prices())
+    assert board.next_task()[0].name == "first"
+    assert [c.name for c in board.candidates] == ["first", "dear", "hbos"]
 
 
 def test_who_was_left_out_for_its_price_is_asked_again_when_the_others_are_done():
