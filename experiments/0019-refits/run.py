@@ -46,7 +46,10 @@ def judge(name, seed):
     """Return each way's score for each learner and for the ensemble of all."""
     table, target, asked, truth = read(name, seed)
     metric = get_metric(METRICS[target.problem.kind], target.problem.kind)
-    folds = choose_splitter(FOLDS).split(n_rows=target.n_rows, y_codes=target.values, groups=None, time=None, seed=seed)
+    splitter = choose_splitter(FOLDS, groups_given=False, time_given=False)
+    folds = splitter.split(
+        n_rows=target.n_rows, y_codes=target.values, groups=None, time=None, seed=seed
+    )
     job, engine = Job(table, target, folds, seed), Engine(2)
     result = engine.run([(kind, make_learner(kind)) for kind in LEARNERS], job)
     meta = result.meta_features()

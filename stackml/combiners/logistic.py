@@ -20,7 +20,7 @@ from stackml.metrics.arrays import weighted_mean
 from stackml.storage.state import State
 from stackml.tables.target import Target
 
-CLASSES_SHARE = 4  # of the rows that choose a penalty, one in so many does where there are many classes
+CLASSES_SHARE = 12  # of the rows that choose a penalty, one in so many does where there are many classes
 
 
 @final
@@ -44,7 +44,7 @@ class LogisticCombiner(Combiner):
     nonnegative : bool
         Whether learners' weights must be 0 or more.
     most_rows : int
-        Beyond this many rows (a quarter of it, for many classes) a stratified sample chooses
+        Beyond this many rows (a twelfth of it, for many classes) a stratified sample chooses
         the penalty; the coefficients are fitted on all rows.
     """
 
@@ -86,10 +86,9 @@ class LogisticCombiner(Combiner):
 
     def cost(self, n_rows: int, n_learners: int, n_outputs: int) -> float:
         """Return about the seconds of one core that judging it takes."""
-        a_row, most = (
-            (2.4e-6, self.most_rows) if n_outputs == 1 else (4.5e-6, self.most_rows // CLASSES_SHARE)
-        )
-        return (a_row * min(n_rows, most) + 3e-7 * n_rows) * n_learners * n_outputs
+        if n_outputs > 1:  # a step takes long for its many numbers, or for being one of very many
+            return 0.4 + 1.4e-5 * n_rows * float(n_learners * n_outputs) ** 0.5
+        return (2.4e-6 * min(n_rows, self.most_rows) + 3e-7 * n_rows) * n_learners
 
     def _penalty(self, data: Rowwise, target: Target, context: Context) -> float:
         if len(self.penalties) == 1:

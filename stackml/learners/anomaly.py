@@ -194,6 +194,11 @@ class HBOSLearner(AnomalyLearner):
         given = tuple(n for n in ("n_bins",) if getattr(self, n) is not None)
         check_parameters(self, positive=given, fractions=())
 
+    @property
+    def seeded(self) -> bool:
+        """Chance has no part in it."""
+        return False
+
     def prepare(self, table: Table, rows: Rows | None = None) -> Table:
         """Return the table itself."""
         return table

@@ -73,6 +73,11 @@ class Learner(ABC):
         """What learners share that differ in parameters alone."""
         return self.kind
 
+    @property
+    def seeded(self) -> bool:
+        """Whether chance decides so much of a fit that models of several seeds are worth averaging."""
+        return True
+
     @abstractmethod
     def prepare(self, table: Table, rows: Rows | None = None) -> Any:
         """Return what all folds share, learned without the target.

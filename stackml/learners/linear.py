@@ -64,6 +64,11 @@ class LogisticLearner(Learner):
         given = tuple(n for n in ("C",) if getattr(self, n) is not None)
         check_parameters(self, positive=given, fractions=())
 
+    @property
+    def seeded(self) -> bool:
+        """Hardly: chance draws the rows that a penalty is chosen on alone."""
+        return False
+
     def prepare(self, table: Table, rows: Rows | None = None) -> PreparedDense:
         """Learn scales and put every row through them."""
         return prepare_dense(table, rows, DenseChoice(hinges=self.hinges, texts=False))
@@ -123,6 +128,11 @@ class RidgeLearner(Learner):
         """Refuse parameters without a meaning."""
         given = tuple(n for n in ("alpha",) if getattr(self, n) is not None)
         check_parameters(self, positive=given, fractions=())
+
+    @property
+    def seeded(self) -> bool:
+        """Hardly: chance draws the rows that a penalty is chosen on alone."""
+        return False
 
     def prepare(self, table: Table, rows: Rows | None = None) -> PreparedDense:
         """Learn scales and put every row through them."""

@@ -68,6 +68,11 @@ class NeighborsLearner(Learner):
         )
         check_parameters(self, positive=given, fractions=("least_relevance",))
 
+    @property
+    def seeded(self) -> bool:
+        """Of more models, more rows would have to be kept: one with more references does as well."""
+        return False
+
     def prepare(self, table: Table, rows: Rows | None = None) -> PreparedDense:
         """Learn scales and put every row through them."""
         return prepare_dense(table, rows, DenseChoice())

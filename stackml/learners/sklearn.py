@@ -56,6 +56,11 @@ class SklearnLearner(Learner):
             )
 
     @property
+    def seeded(self) -> bool:
+        """Whether it takes a random state."""
+        return any(name.rsplit("__", 1)[-1] == "random_state" for name in self.estimator.get_params(deep=True))
+
+    @property
     def digest(self) -> str:
         """Digest of the class and its parameters, nested ones too."""
         params = self.estimator.get_params(deep=True)

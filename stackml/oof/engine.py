@@ -24,7 +24,7 @@ from stackml.oof.candidate import Candidate
 from stackml.oof.fitting import FitOutcome, fit_task, probe_task
 from stackml.oof.pacing import Prices
 from stackml.oof.plan import ALL_ROWS, OUT_OF_BAG, FitTask, Job, plan_learner, plan_refit
-from stackml.oof.repeating import affordable, averaged, worth_repeating
+from stackml.oof.repeating import affordable, averaged, refit_needs, round_needs, worth_repeating
 from stackml.oof.result import LearnerRun, OofResult
 from stackml.oof.shared import SharedPreparation
 
@@ -101,8 +101,8 @@ class Engine:
         """
         for job in jobs:
             names = worth_repeating(result, job.target, job.seed)
-            prices = self.prices if self.spending.work is None else None
-            names = tuple(affordable(names, result, job, prices, self.spending.left))
+            needs = round_needs(result, job, by_clock=self.spending.work is None)
+            names = affordable(names, needs, self.spending.left)
             if not names:
                 return result
             result = self.repeat_once(result, job, names)
@@ -138,8 +138,39 @@ class Engine:
         """
         self.clock.set_aside(0.0)
         wanted = [
-            run for run in result.fitted if not run.predicts_alone and (names is None or run.name in names)
+            run for run in result.fitted if not run.knows_all_rows and (names is None or run.name in names)
         ]
+        return self._fitted_on_all_rows(result, job, wanted, optional=job.folds.exchangeable)
+
+    def refit_again(self, result: OofResult, job: Job, names: Sequence[str]) -> OofResult:
+        """Return the result with one more model of all rows a learner, of those the limit pays for.
+
+        Parameters
+        ----------
+        result : OofResult
+            Who has no model of all rows is left as it is, as are learners that no seed makes much
+            of a difference to.
+        job : Job
+            The same rows with another seed.
+        names : sequence of str
+            Learners to fit; where there is not time for all, those that come first.
+
+        Returns
+        -------
+        OofResult
+            The given one itself, where there was nothing to fit or no time.
+        """
+        needs = refit_needs(result, job, by_clock=self.spending.work is None)
+        left = self.spending.left
+        taken = affordable(names, needs, left, left / self.n_jobs if self.spending.is_timed else left)
+        if self.spending.work is not None:
+            self.spending.promise(f"further models {job.number}", sum(needs[name] for name in taken))
+        wanted = [run for run in result.fitted if run.name in taken]
+        return self._fitted_on_all_rows(result, job, wanted, optional=True)
+
+    def _fitted_on_all_rows(
+        self, result: OofResult, job: Job, wanted: Sequence[LearnerRun], *, optional: bool
+    ) -> OofResult:
         planned = []
         for run in wanted:
             of_learner = replace(job, most_rows={run.name: run.most_rows} if run.most_rows else {})
@@ -149,7 +180,6 @@ class Engine:
             return result
         # The longest first: what is left then ends on all cores at about the same time.
         planned.sort(key=lambda one: -self.prices.of(one[1]) * one[2][0].cost)
-        optional = job.folds.exchangeable
         board = Board(planned, job, self.spending, self.prices, may_skip=False, may_leave=optional)
         self._run_tasks(board, job)
         runs = tuple(
@@ -265,6 +295,8 @@ def _gathered(candidate: Candidate, job: Job) -> LearnerRun:
 
 def _refitted(run: LearnerRun, candidate: Candidate, optional: bool) -> LearnerRun:
     if candidate.status != "fitted":
+        if run.refitted:
+            return run
         if optional:
             return replace(run, message=f"its fold models predict: {candidate.message}")
         message = f"refit on all rows: {candidate.message}"
@@ -272,9 +304,8 @@ def _refitted(run: LearnerRun, candidate: Candidate, optional: bool) -> LearnerR
     outcome = candidate.outcomes[ALL_ROWS]
     return replace(
         run,
-        models=(outcome.model,),
+        models=(*(run.models if run.refitted else ()), outcome.model),
         seconds=(*run.seconds, outcome.seconds),
-        refitted=True,
-        refit_rounds=outcome.model.rounds,
+        refit_rounds=(*run.refit_rounds, outcome.model.rounds),
         n_fitted=run.n_fitted + (not outcome.cached),
     )

@@ -1,12 +1,13 @@
-"""Further rounds of cross-validation with other folds, for the learners an ensemble leans on.
+"""More of the same for the learners an ensemble leans on, paid for by what is left of a limit.
 
-Averaging over repeats takes the luck of one division out of the out-of-fold predictions and gives
-the bag more models. It is what is left of a limit that pays for it.
+A further round of cross-validation with other folds takes the luck of one division out of the
+out-of-fold predictions and gives the bag more models; a further model of all rows, with another
+seed, takes the luck of the seed out of who predicts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,8 +16,7 @@ from stackml.combiners.base import Context
 from stackml.combiners.inputs import sampled
 from stackml.combiners.simplex import SimplexCombiner
 from stackml.foundation.errors import StackmlError
-from stackml.oof.pacing import Prices
-from stackml.oof.plan import Job, plan_learner
+from stackml.oof.plan import Job, plan_learner, plan_refit
 from stackml.oof.result import LearnerRun, OofResult
 from stackml.tables.target import Target
 
@@ -50,36 +50,49 @@ def worth_repeating(result: OofResult, target: Target, seed: int) -> tuple[str, 
     return tuple(sorted(found, key=lambda name: -shares[name]))
 
 
+def round_needs(result: OofResult, job: Job, *, by_clock: bool) -> dict[str, float]:
+    """Return the core-seconds that one more round of each learner needs: what the last took, or nominal."""
+    return {
+        run.name: SAFETY * float(sum(run.seconds[-job.folds.n_folds :]))
+        if by_clock
+        else sum(task.cost for task in plan_learner(run.name, run.learner, job))
+        for run in result.fitted
+    }
+
+
+def refit_needs(result: OofResult, job: Job, *, by_clock: bool) -> dict[str, float]:
+    """Return the core-seconds that one more model of all rows needs, of learners that chance decides."""
+    return {
+        run.name: SAFETY * run.seconds[-1]
+        if by_clock
+        else plan_refit(run.name, run.learner, run.fold_rounds, job).cost
+        for run in result.fitted
+        if run.refitted and run.learner.seeded
+    }
+
+
 def affordable(
-    names: Sequence[str], result: OofResult, job: Job, prices: Prices | None, left: float
-) -> list[str]:
-    """Return the learners whose repeat still fits into what is left, taken in order.
+    names: Sequence[str], needs: Mapping[str, float], left: float, longest: float = float("inf")
+) -> tuple[str, ...]:
+    """Return the learners whose need still fits into what is left, taken in order.
 
     Parameters
     ----------
     names : sequence of str
-    result : OofResult
-    job : Job
-    prices : Prices, optional
-        None counts nominal work.
-    left : float
+        Those that `needs` does not know are passed over.
+    needs : mapping of str to float
         Core-seconds.
+    left : float
+        Core-seconds for all of them.
+    longest : float
+        Core-seconds for any one.
     """
-    runs = {run.name: run for run in result.runs}
     taken = []
     for name in names:
-        needed = sum(task.cost for task in plan_learner(name, runs[name].learner, job))
-        if prices is not None:
-            needed = SAFETY * last_seconds(runs[name], job.folds.n_folds)
-        if needed <= left:
-            left -= needed
+        if name in needs and needs[name] <= min(left, longest):
+            left -= needs[name]
             taken.append(name)
-    return taken
-
-
-def last_seconds(run: LearnerRun, n_folds: int) -> float:
-    """Return the seconds the last round of a learner's folds took."""
-    return float(sum(run.seconds[-n_folds:]))
+    return tuple(taken)
 
 
 def averaged(run: LearnerRun, further: LearnerRun) -> LearnerRun:

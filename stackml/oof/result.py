@@ -24,7 +24,7 @@ class LearnerRun:
     learner : Learner
     status : {"fitted", "failed", "skipped"}
     models : tuple of FittedLearner
-        The fold models of every round of cross-validation, or one model of all rows; together they
+        The fold models of every round of cross-validation, or models of all rows; together they
         predict by their mean.
     oof : float32 ndarray of shape (n_rows, n_outputs)
         Out-of-fold predictions; NaN for rows never held out.
@@ -32,10 +32,9 @@ class LearnerRun:
         Wall-clock seconds of each fit.
     fold_rounds : tuple of int or None
         Rounds of each fold model.
-    refitted : bool
-        Whether one model of all rows predicts instead of the fold models.
-    refit_rounds : int, optional
-        Rounds of the model refitted on all rows.
+    refit_rounds : tuple of int or None
+        Rounds of each model refitted on all rows; where there are such models they predict, instead
+        of the fold models.
     n_fitted : int
         Fits really run; the rest came from the cache.
     repeats : tuple of int
@@ -58,8 +57,7 @@ class LearnerRun:
     oof: Prediction = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
     seconds: tuple[float, ...] = ()
     fold_rounds: tuple[int | None, ...] = ()
-    refitted: bool = False
-    refit_rounds: int | None = None
+    refit_rounds: tuple[int | None, ...] = ()
     n_fitted: int = 0
     repeats: tuple[int, ...] = (0,)
     out_of_bag: bool = False
@@ -73,8 +71,22 @@ class LearnerRun:
         return self.status == "fitted"
 
     @property
-    def predicts_alone(self) -> bool:
-        """Whether it predicts by one model of all rows."""
+    def refitted(self) -> bool:
+        """Whether models of all rows predict instead of the fold models."""
+        return bool(self.refit_rounds)
+
+    def with_one_refit(self) -> LearnerRun:
+        """Return the run with one model of all rows, where it has more."""
+        more = max(0, len(self.refit_rounds) - 1)
+        if not more:
+            return self
+        return replace(
+            self, models=self.models[:1], seconds=self.seconds[:-more], refit_rounds=self.refit_rounds[:1]
+        )
+
+    @property
+    def knows_all_rows(self) -> bool:
+        """Whether it predicts by models of all rows."""
         return self.refitted or self.out_of_bag
 
 

@@ -98,16 +98,16 @@ def checked_work(work_limit: Any, time_limit: Any) -> float | None:
     return float(work_limit) if np.isfinite(work_limit) else None
 
 
-REFITTED_PRESETS = ("fast", "balanced")
+PRESET_REFITS = {"fast": 1, "balanced": 1, "best": 4}
 
 
-def refits(refit: Any, learners: Any) -> bool:
-    """Return whether learners are fitted again on all rows: as asked, or in presets called often."""
+def refits(refit: Any, learners: Any) -> int:
+    """Return how many models of all rows a learner gets at most: as asked, or as its preset has it."""
     if isinstance(refit, str) and refit == "auto":
-        return isinstance(learners, str) and learners in REFITTED_PRESETS
-    if not isinstance(refit, bool | np.bool_):
-        raise ParameterError(f"refit={refit!r}: give True, False or 'auto'")
-    return bool(refit)
+        return PRESET_REFITS.get(learners, 0) if isinstance(learners, str) else 0
+    if not isinstance(refit, bool | np.bool_ | int | np.integer) or refit < 0:
+        raise ParameterError(f"refit={refit!r}: give True, False, a number of models of all rows, or 'auto'")
+    return int(refit)
 
 
 def is_number(value: Any) -> bool:

@@ -12,29 +12,22 @@ import numpy.typing as npt
 from stackml.combiners.auto import WITH_LAST_FIT, Choice, choose_combiner
 from stackml.combiners.base import Combiner, Context, FittedCombiner, MetaFeatures
 from stackml.combiners.catalog import default_candidates
-from stackml.combiners.nested import restricted
 from stackml.combiners.single import SingleCombiner
 from stackml.decision.base import FittedCalibrator
 from stackml.decision.calibration import CalibrationRecord, choose_calibrator
 from stackml.decision.catalog import make_calibrator
 from stackml.decision.cross_fitted import cross_calibrated
 from stackml.explain.typical import typical_row
-from stackml.foundation.errors import SplitError
 from stackml.foundation.progress import Event
-from stackml.foundation.randomness import derive_seed
 from stackml.foundation.threads import one_thread_each
 from stackml.oof.engine import Engine
-from stackml.oof.pacing import FOLDS, NOMINAL_IN_TIME, affordable_folds, usual_folds
-from stackml.oof.plan import Job
-from stackml.oof.repeating import most_repeats
 from stackml.oof.result import OofResult
-from stackml.splitting.base import Fold, Folds, Kind
-from stackml.splitting.catalog import choose_splitter
-from stackml.splitting.holdout import check_embargo_needs_time
+from stackml.stack.dividing import folds_among, split, within_budget
 from stackml.stack.fitted import FittedStack, Layer, Member
 from stackml.stack.layering import grow_layers
 from stackml.stack.layers import Sources, layer_job
-from stackml.stack.recipe import AUTO_FOLDS, Recipe
+from stackml.stack.recipe import Recipe
+from stackml.stack.repeating import may_repeat, refitted, repeated
 from stackml.tables.table import Table
 from stackml.tables.target import Target
 
@@ -82,7 +75,6 @@ class Built:
         return self.sources.target
 
 
-LIKELY_LAYERS = 2  # where their number is open
 FEW_LEARNERS = 6  # are what a tight limit leaves to combine
 PastTable = Callable[[npt.NDArray[np.int64]], Table]
 
@@ -130,104 +122,12 @@ def build(
     return assemble(sources, classes, results, recipe, engine)
 
 
-def within_budget(recipe: Recipe, table: Table, target: Target, engine: Engine) -> Recipe:
-    """Return the recipe with a number of folds: as many as are worth it and can be paid within a limit."""
-    is_free = not engine.spending.is_limited or bool(recipe.only)
-    if recipe.folds != AUTO_FOLDS and (is_free or not isinstance(recipe.folds, int)):
-        return recipe
-    if is_free:
-        return replace(recipe, folds=FOLDS)
-    size = target.n_rows, table.n_features, target.problem.n_outputs
-    budget = engine.spending.left / (LIKELY_LAYERS if isinstance(recipe.layers, str) else recipe.layers)
-    learners = [learner for _, learner in recipe.learners]
-    folds = recipe.folds
-    if not isinstance(folds, int):
-        keeps_folds = target.time is None and not recipe.refit
-        nominal = NOMINAL_IN_TIME * budget if engine.spending.is_timed else budget
-        folds = usual_folds(learners, *size, nominal) if keeps_folds else FOLDS
-    return replace(recipe, folds=affordable_folds(folds, learners, *size, budget))
-
-
-def split(target: Target, classes: Sequence[Any], recipe: Recipe) -> Folds:
-    """Return folds that honour groups and time where they are given."""
-    folds = FOLDS if isinstance(recipe.folds, str) else recipe.folds
-    if not isinstance(folds, int):
-        return stated_folds(folds, target, recipe.embargo)
-    splitter = choose_splitter(
-        folds,
-        groups_given=target.groups is not None,
-        time_given=target.time is not None,
-        embargo=recipe.embargo,
-    )
-    return splitter.split(
-        n_rows=target.n_rows,
-        y_codes=target.values,
-        groups=target.groups,
-        time=target.moments,
-        seed=recipe.seed,
-        class_names=[str(c) for c in classes] or None,
-    )
-
-
-def stated_folds(folds: Folds | tuple[Fold, ...], target: Target, embargo: float = 0.0) -> Folds:
-    """Return a user's own folds, proven to honour groups and time where these are given."""
-    if isinstance(folds, tuple):
-        folds = Folds(folds, target.n_rows, "plain")
-    if folds.n_rows != target.n_rows:
-        raise SplitError(
-            f"folds are for {folds.n_rows} rows, X has {target.n_rows}; make them for these rows"
-        )
-    if target.time is None:
-        check_embargo_needs_time(embargo, time_given=False)
-    elif folds.exchangeable:
-        kind: Kind = "temporal" if target.groups is None else "grouped_temporal"
-        folds = Folds(folds.folds, folds.n_rows, kind, folds.notes)
-    return folds.prove(target.groups, target.moments, embargo)
-
-
 def combining_seconds(recipe: Recipe, target: Target, n_features: int) -> list[float]:
     """Return about the seconds that each candidate for the combiner will take."""
     candidates = default_candidates() if recipe.combiner is None else (recipe.combiner,)
     n_read = min(FEW_LEARNERS, len(recipe.learners)) + (n_features if recipe.passes_features else 0)
     size = target.n_rows, n_read, target.problem.n_outputs
     return [WITH_LAST_FIT * candidate.cost(*size) for candidate in candidates]
-
-
-def may_repeat(recipe: Recipe, folds: Folds) -> bool:
-    """Return whether rows may be divided otherwise and fitted on again."""
-    return folds.exchangeable and isinstance(recipe.folds, int) and recipe.layers == 1 and not recipe.refit
-
-
-def repeated(
-    result: OofResult, sources: Sources, classes: Sequence[Any], recipe: Recipe, engine: Engine
-) -> OofResult:
-    """Return the result with further rounds: those of a recorded run, or what a limit has left."""
-    if recipe.only:
-        for number in sorted({n for done in recipe.repeats.values() for n in done} - {0}):
-            names = [name for name, done in recipe.repeats.items() if number in done]
-            result = engine.repeat_once(result, repeat_job(number, sources, classes, recipe), names)
-        return result
-    if not engine.spending.is_limited:
-        return result
-    jobs = (
-        repeat_job(number, sources, classes, recipe)
-        for number in range(1, most_repeats(sources.folds.n_folds))
-    )
-    return engine.repeat(result, jobs)
-
-
-def repeat_job(number: int, sources: Sources, classes: Sequence[Any], recipe: Recipe) -> Job:
-    """Return the job of a further round, with folds and a seed of its own."""
-    seed = derive_seed(recipe.seed, "repeat", number)
-    folds = split(sources.target, classes, replace(recipe, seed=seed))
-    rounds = {}
-    for (_, name, at), used in recipe.rounds.items():
-        done = recipe.repeats.get(name, (0,))
-        first = done.index(number) * folds.n_folds if number in done else -1
-        if 0 <= first <= at < first + folds.n_folds:
-            rounds[name, at - first] = used
-    job = layer_job(sources, (), replace(recipe, rounds={}))
-    return replace(job, folds=folds, seed=seed, rounds=rounds, number=number)
 
 
 def assemble(
@@ -242,12 +142,10 @@ def assemble(
     table, target = sources.table, sources.target
     with one_thread_each():
         combined = combine(results[-1], table, target, recipe, engine.clock.deadline)
-    if recipe.refit:
+    if recipe.refits:
         engine.clock.expect_combining(())  # that is behind us
         job = layer_job(sources, results[:-1], recipe)
-        names = set(combined.combiner.learners)
-        names &= names if recipe.refit_only is None else recipe.refit_only
-        results = (*results[:-1], engine.refit(results[-1], job, names))
+        results = (*results[:-1], refitted(results[-1], job, combined.combiner, recipe, engine))
     stack = FittedStack(
         schema=table.schema,
         problem=target.problem,
@@ -326,11 +224,6 @@ def _calibrated(
         forward=folds is not None and not folds.exchangeable,
         method=recipe.calibration,
     )
-
-
-def folds_among(folds: Folds, rows: npt.NDArray[np.int64]) -> Folds | None:
-    """Return the folds of the rows that have out-of-fold predictions, renumbered among them."""
-    return folds if len(rows) == folds.n_rows else restricted(folds, rows)
 
 
 def _layer(result: OofResult) -> Layer:

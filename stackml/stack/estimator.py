@@ -68,7 +68,7 @@ class BaseStack(Changeable, Weighing, TransformerMixin, BaseEstimator):
         strict: bool = False,
         time_limit: float | None = None,
         work_limit: float | None = None,
-        refit: bool | str = "auto",
+        refit: bool | int | str = "auto",
         cache_dir: str | Path | None = None,
         trusted: Sequence[str] = (),
         plan: Mapping[str, Any] | None = None,
@@ -297,7 +297,7 @@ class BaseStack(Changeable, Weighing, TransformerMixin, BaseEstimator):
             strict=bool(self.strict),
             embargo=self.embargo,
             seed=checked_seed(self.random_state),
-            refit=refits(self.refit, self.learners),
+            refits=refits(self.refit, self.learners),
         )
         return recipe if plan is None else replayed(recipe, plan)
 

@@ -70,7 +70,7 @@ def layer_job(sources: Sources, below: Sequence[OofResult], recipe: Recipe) -> J
 
 def refits_layer(recipe: Recipe, layer: int) -> bool:
     """Return whether a layer's learners are fitted again on all rows: the last one's, where asked for."""
-    return recipe.refit and recipe.layers in (layer, AUTO)
+    return recipe.refits > 0 and recipe.layers in (layer, AUTO)
 
 
 def trainable(folds: Folds) -> list[int]:

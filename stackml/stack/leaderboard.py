@@ -137,8 +137,7 @@ def plan_record(built: Built) -> dict[str, Any]:
                 paced.append({"layer": number, "learner": run.name, "parameters": changed})
             first = OUT_OF_BAG if run.out_of_bag else 0
             rounds = list(enumerate(run.fold_rounds, start=first))
-            if run.refitted:
-                rounds.append((ALL_ROWS, run.refit_rounds))
+            rounds.extend((ALL_ROWS, used) for used in run.refit_rounds)
             for (fold, used), seconds in zip(rounds, run.seconds, strict=True):
                 fits.append({**shown, "fold": fold, "rounds": used, "seconds": round(seconds, 4)})
     return {
@@ -149,7 +148,7 @@ def plan_record(built: Built) -> dict[str, Any]:
         "notes": list(built.layers[0].folds.notes),
         "seed": built.recipe.seed,
         "strict": built.recipe.strict,
-        "refit": built.recipe.refit,
+        "refit": built.recipe.refits,
         "combiner": built.combined.combiner.kind,
         "paced": paced,
         "repeats": {r.name: list(r.repeats) for r in built.layers[-1].fitted if len(r.repeats) > 1},
@@ -180,7 +179,7 @@ def replayed(recipe: Recipe, plan: Mapping[str, Any]) -> Recipe:
     """
     rounds: dict[tuple[int, str, int], int] = {}
     only: dict[int, set[str]] = {}
-    refitted: set[str] = set()
+    refitted: dict[str, tuple[int | None, ...]] = {}
     known = [name for name, _ in recipe.learners]
     for fit in plan["fits"]:
         if fit["status"] != "fitted":
@@ -193,9 +192,9 @@ def replayed(recipe: Recipe, plan: Mapping[str, Any]) -> Recipe:
             )
         only.setdefault(layer, set()).add(name)
         if fit["fold"] == ALL_ROWS:
-            refitted.add(name)
+            refitted[name] = (*refitted.get(name, ()), fit["rounds"])
         if fit["rounds"] is not None:
-            rounds[layer, name, fit["fold"]] = int(fit["rounds"])
+            rounds.setdefault((layer, name, fit["fold"]), int(fit["rounds"]))
     unasked = set(plan.get("tried", ())) - {candidate.kind for candidate in default_candidates()}
     if recipe.combiner is None and unasked:
         raise ParameterError(
@@ -209,10 +208,11 @@ def replayed(recipe: Recipe, plan: Mapping[str, Any]) -> Recipe:
         folds=recipe.folds if plan.get("folds_asked") is None else int(plan["folds_asked"]),
         rounds=rounds,
         only=only,
-        refit=bool(plan.get("refit", False)),
+        refits=int(plan.get("refit", 0)),
         repeats={name: tuple(done) for name, done in plan.get("repeats", {}).items()},
         tried=tuple(plan.get("tried", ())),
         refit_only=frozenset(refitted),
+        refit_rounds=refitted,
         layers=max(only, default=1) if recipe.layers == AUTO else recipe.layers,
         grown=_trials_of(plan),
         paced={(p["layer"], p["learner"]): p["parameters"] for p in plan.get("paced", [])},

@@ -83,10 +83,13 @@ class Recipe:
         Rounds of cross-validation a recorded run had; empty for a run of its own.
     tried : tuple of str
         Kinds of combiners a recorded run had the time to try; empty for a run of its own.
-    refit : bool
-        Whether each learner the combiner needs is fitted once on all rows and predicts alone.
+    refits : int
+        Models of all rows, at most, that predict instead of the fold models, of each learner the
+        combiner needs; 0 leaves the fold models to predict.
     refit_only : frozenset of str, optional
-        Learners for which a recorded run had the time to do so.
+        Learners that are fitted again on all rows, where not all are.
+    refit_rounds : mapping of learner to tuple of int or None
+        Rounds of each model of all rows in a recorded run; empty for a run of its own.
     grown : tuple of LayerTrial
         What was found of further layers; known once they are fitted, or from a recorded run.
     """
@@ -106,8 +109,9 @@ class Recipe:
     paced: Mapping[tuple[int, str], Mapping[str, Any]] = field(default_factory=dict)
     repeats: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     tried: tuple[str, ...] = ()
-    refit: bool = False
+    refits: int = 0
     refit_only: frozenset[str] | None = None
+    refit_rounds: Mapping[str, tuple[int | None, ...]] = field(default_factory=dict)
     grown: tuple[LayerTrial, ...] = ()
 
     def __post_init__(self) -> None:
@@ -138,7 +142,9 @@ class Recipe:
 
     def of_its_own(self) -> Recipe:
         """Return the recipe without what it repeats of a recorded run."""
-        return replace(self, rounds={}, only={}, paced={}, repeats={}, tried=(), refit_only=None)
+        return replace(
+            self, rounds={}, only={}, paced={}, repeats={}, tried=(), refit_only=None, refit_rounds={}
+        )
 
     def learners_of(self, layer: int) -> tuple[tuple[str, Learner], ...]:
         """Return the learners to fit in a layer (counted from 1)."""

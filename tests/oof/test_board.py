@@ -405,7 +405,7 @@ def test_out_of_bag_predictions_stand_for_folds_where_rows_are_exchangeable():
     work = job()
     (run,) = Engine(n_jobs=2).run([("bag", BaggedLearner())], work).runs
     assert len(run.models) == 1
-    assert run.predicts_alone
+    assert run.knows_all_rows
     assert np.allclose(run.oof, 0.25)
     assert [t.fold for t in plan_learner("bag", BaggedLearner(), work)] == [OUT_OF_BAG]
     grouped = job(groups=np.arange(300) % 40)

@@ -88,7 +88,7 @@ def test_a_time_limit_ends_with_a_stack_that_predicts(many):
 
 
 @pytest.mark.parametrize("make", [StackClassifier, StackRegressor])
-def test_after_a_refit_one_model_a_learner_predicts_alone(many, make, tmp_path):
+def test_after_a_refit_one_model_a_learner_knows_all_rows(many, make, tmp_path):
     X, y = many
     bag = make(LEARNERS[:2], "mean", folds=3).fit(X, y)
     refitted = make(LEARNERS[:2], "mean", folds=3, refit=True).fit(X, y)
@@ -100,6 +100,38 @@ def test_after_a_refit_one_model_a_learner_predicts_alone(many, make, tmp_path):
     )
     loaded = load(tmp_path / "one.stack")
     assert np.array_equal(loaded.predict(X), refitted.predict(X))
+
+
+@pytest.mark.parametrize("make", [StackClassifier, StackRegressor])
+def test_several_models_of_all_rows_differ_by_their_seed_and_can_be_repeated(many, make, tmp_path):
+    X, y = many[0][:700], many[1][:700]
+    made = {"learners": ["lightgbm", "logistic" if make is StackClassifier else "ridge"], "combiner": "mean"}
+    once, stack = make(**made, refit=True, folds=3).fit(X, y), make(**made, refit=3, folds=3).fit(X, y)
+    several, line = stack.learners_["lightgbm"].models, list(stack.learners_.values())[1].models
+    assert (len(several), len(line)) == (3, 1)  # of a line another seed makes the same
+    table = stack._table(X)
+    said = [model.predict(table) for model in several]
+    assert np.array_equal(said[0], once.learners_["lightgbm"].models[0].predict(table))
+    assert not np.array_equal(said[0], said[1])
+    assert not np.array_equal(said[1], said[2])
+    assert np.allclose(stack.fitted_.meta_features(table).of("lightgbm"), np.mean(said, axis=0), atol=0.01)
+    assert np.array_equal(stack.oof_, once.oof_)
+    assert [fit["fold"] for fit in stack.plan_["fits"] if fit["learner"] == "lightgbm"] == [0, 1, 2, -1, -1, -1]
+    again = make(**made, plan=json.loads(json.dumps(stack.plan_))).fit(X, y)
+    assert np.array_equal(again.predict(X), stack.predict(X))
+    assert np.array_equal(load(stack.save(tmp_path / "x.stack")).predict(X), stack.predict(X))
+    stack.compact(smallest=False)
+    assert np.array_equal(stack.predict(X), once.predict(X))
+
+
+def test_further_models_of_all_rows_are_paid_for_by_what_is_left(many):
+    X, y = many[0][:700], many[1][:700]
+    made = {"learners": ["lightgbm", "xgboost"], "combiner": "mean", "folds": 3, "refit": 4}
+    n_models = [
+        sum(len(m.models) for m in StackClassifier(**made, work_limit=work).fit(X, y).learners_.values())
+        for work in (1.0, 1000.0)
+    ]
+    assert n_models[0] < n_models[1] == 8
 
 
 def test_presets_made_to_be_called_often_are_refitted(many):
@@ -114,7 +146,8 @@ def test_presets_made_to_be_called_often_are_refitted(many):
     [
         ({"work_limit": 0}, "work_limit=0: give nominal core-seconds above 0, or None"),
         ({"work_limit": 5, "time_limit": 5}, "time_limit and work_limit are both given; take the clock"),
-        ({"refit": "yes"}, "refit='yes': give True, False or 'auto'"),
+        ({"refit": -1}, "refit=-1: give True, False, a number of models of all rows, or 'auto'"),
+        ({"refit": "yes"}, "refit='yes': give True, False, a number of models of all rows, or 'auto'"),
     ],
 )
 def test_limits_without_a_meaning_are_refused(many, given, message):

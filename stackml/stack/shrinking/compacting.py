@@ -30,7 +30,8 @@ from stackml.foundation.randomness import stream
 from stackml.foundation.threads import one_thread_each
 from stackml.oof.engine import Engine
 from stackml.oof.result import LearnerRun, OofResult
-from stackml.stack.building import Built, assemble, folds_among
+from stackml.stack.building import Built, assemble
+from stackml.stack.dividing import folds_among
 from stackml.stack.fitted import Layer, Member
 from stackml.stack.layers import layer_job
 from stackml.stack.leaderboard import nested_score
@@ -254,14 +255,14 @@ def _fitted_once(built: Built, engine: Engine) -> Built:
         job = layer_job(built.sources, built.layers[:number], built.recipe)
         again = engine.refit(result, job)
         _tell_unfitted(again)
-        results.append(again)
+        results.append(replace(again, runs=tuple(run.with_one_refit() for run in again.runs)))
     layers = tuple(Layer(tuple(_member(run) for run in result.fitted)) for result in results)
     return replace(built, stack=replace(built.stack, layers=layers), layers=tuple(results))
 
 
 def _tell_unfitted(result: OofResult) -> None:
     for run in result.fitted:
-        if not run.predicts_alone:
+        if not run.knows_all_rows:
             warnings.warn(
                 f"learner '{run.name}' could not be fitted again: {run.message}", StackmlWarning, stacklevel=5
             )

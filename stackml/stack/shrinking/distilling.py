@@ -252,7 +252,7 @@ def _job(table: Table, copies: _Copies, held_out: Rows, problem: Problem, seed: 
 
 def _fitted(job: Job, learner: Learner, engine: Engine) -> LearnerRun:
     (run,) = engine.refit(engine.run([(NAME, learner)], job), job).runs
-    if not run.predicts_alone:
+    if not run.knows_all_rows:
         raise FitError(f"distill: the student could not be fitted: {run.message}")
     return run
 
@@ -331,7 +331,7 @@ def _board(run: LearnerRun, price: Price) -> list[dict[str, Any]]:
         "weight": 1.0,
         "fit_seconds": round(sum(run.seconds), 3),
         "models": 1,
-        "rounds": None if run.refit_rounds is None else float(run.refit_rounds),
+        "rounds": None if run.refit_rounds[0] is None else float(run.refit_rounds[0]),
         "us_per_row": _known(round(price.us_per_row, 3)),
         "megabytes": _known(round(price.megabytes, 4)),
         "pareto": False,
@@ -342,7 +342,7 @@ def _board(run: LearnerRun, price: Price) -> list[dict[str, Any]]:
 
 def _plan(run: LearnerRun, seed: int) -> dict[str, Any]:
     shown = {"layer": 1, "learner": NAME, "kind": run.learner.kind, "status": "fitted"}
-    fits = zip((0, ALL_ROWS), (run.fold_rounds[0], run.refit_rounds), run.seconds, strict=True)
+    fits = zip((0, ALL_ROWS), (run.fold_rounds[0], run.refit_rounds[0]), run.seconds, strict=True)
     return {
         "version": PLAN_VERSION,
         "folds": "plain",

@@ -164,7 +164,7 @@ def recipe_of(stack: FittedStack, metric: str, seed: int) -> Recipe | None:
         if entry is None or not entry.suits(stack.problem):
             return None
         found.append((member.name, entry.learner))
-    refits = stack.card.get("plan", {}).get("refit") is True
+    refits = int(stack.card.get("plan", {}).get("refit") or 0)
     return Recipe(
         tuple(found),
         None,
@@ -172,5 +172,5 @@ def recipe_of(stack: FittedStack, metric: str, seed: int) -> Recipe | None:
         layers=len(stack.layers),
         passthrough=stack.passthrough,
         seed=seed,
-        refit=refits,
+        refits=refits,
     )
