@@ -58,7 +58,7 @@ class SklearnLearner(Learner):
     @property
     def seeded(self) -> bool:
         """Whether it takes a random state."""
-        return any(name.rsplit("__", 1)[-1] == "random_state" for name in self.estimator.get_params(deep=True))
+        return any(_is_seed(name) for name in self.estimator.get_params(deep=True))
 
     @property
     def digest(self) -> str:
@@ -244,5 +244,8 @@ def _takes_weight(estimator: Any) -> bool:
 
 def _set_seeds(estimator: Any, seed: int) -> None:
     params = estimator.get_params(deep=True)
-    unset = {k: seed for k, v in params.items() if v is None and k.rsplit("__", 1)[-1] == "random_state"}
-    estimator.set_params(**unset)
+    estimator.set_params(**{name: seed for name, value in params.items() if value is None and _is_seed(name)})
+
+
+def _is_seed(parameter: str) -> bool:
+    return parameter.rsplit("__", 1)[-1] == "random_state"

@@ -290,7 +290,7 @@ class Board:
         refitted = [
             c
             for c in self.candidates
-            if c.status not in ("waiting", "probing", "skipped", "failed") and c.tasks[0].fold != OUT_OF_BAG
+            if c.status not in ("waiting", "probing", "skipped", "failed") and c.tasks[0].fold >= 0
         ]
         costs = [self._price(c) * c.learner.cost(*size) for c in refitted]
         self.spending.clock.set_aside(max([sum(costs) / self.spending.n_jobs, *costs]))

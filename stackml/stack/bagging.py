@@ -17,7 +17,9 @@ from stackml.tables.table import Table
 
 Mean = Literal["margin", "prediction"]
 
-CHUNK = 4096  # rows; the same for any `n_jobs`, so that no result depends on it
+# Rows of a chunk: the same for any `n_jobs`, so that no result depends on it.
+MOST_CHUNK, LEAST_CHUNK = 4096, 256
+CHUNKS = 8  # of a small table, for as many cores
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +82,9 @@ class Together:
     def predict(self, table: Table, n_jobs: int = 1) -> list[Prediction]:
         """Return each member's prediction, float32 of shape (n_rows, width)."""
         few = table.n_rows <= FEW_ROWS
-        starts = range(0, table.n_rows, CHUNK) or (0,)
-        chunks = [table.take(slice(start, start + CHUNK)) for start in starts]
+        size = min(MOST_CHUNK, max(LEAST_CHUNK, -(-table.n_rows // CHUNKS)))
+        starts = range(0, table.n_rows, size) or (0,)
+        chunks = [table.take(slice(start, start + size)) for start in starts]
         if few:
             return self._of(SharedViews(table, few))
         with one_thread_each():

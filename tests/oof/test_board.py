@@ -24,7 +24,7 @@ from stackml.oof.board import SHARE_OF_PART, Board
 from stackml.oof.budget import Clock, Spending
 from stackml.oof.fitting import FitOutcome
 from stackml.oof.pacing import LEAST_ROWS, Prices, affordable_folds, pace, usual_folds
-from stackml.oof.plan import OUT_OF_BAG, Job, plan_learner
+from stackml.oof.plan import OUT_OF_BAG, Job, plan_learner, plan_refit
 from stackml.oof.shared import SharedPreparation
 from stackml.splitting import choose_splitter
 from stackml.tables import Problem, Table, Target
@@ -464,6 +464,18 @@ def test_a_fit_the_clock_ends_gives_those_after_it_no_more_time():
         board.finished(task, took)
     assert len(allowed) == work.folds.n_folds
     assert allowed[-1] <= allowed[0]
+
+
+def test_no_time_is_kept_back_for_refits_of_refits():
+    work = replace(job(), refits=True)
+    spending = Spending(Clock(100.0), 1)
+    tasks = {name: (plan_refit(name, priced(price=40.0), (), work),) for name in ("a", "b")}
+    board = Board(
+        [(n, priced(price=40.0), t) for n, t in tasks.items()], work, spending, Prices(), may_skip=False
+    )
+    task, _ = board.next_task()
+    board.finished(task, FitOutcome(FittedPriced(np.zeros(300)), np.zeros((0, 1), np.float32), 40.0))
+    assert spending.left > 90
 
 
 def test_a_refit_without_time_leaves_the_fold_models_to_predict():

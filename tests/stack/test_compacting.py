@@ -71,7 +71,7 @@ def test_what_it_says_of_itself_stays_true(stack, payments):
 
 
 def test_a_learner_that_brings_nothing_goes(rows, binary):
-    # The sum of many numbers is no task for trees: whatever the clock says of prices, no set without the line does.
+    # The sum of many numbers is no task for trees: whatever prices the clock finds, only the line does.
     noise = np.random.default_rng(0).normal(size=(600, 16))
     y = (noise.sum(axis=1) + np.random.default_rng(1).normal(size=600) > 0).astype(int)
     stack = StackClassifier(["logistic", "extra_trees", "lightgbm"], "mean", n_jobs=1).fit(noise, y)

@@ -8,7 +8,7 @@ arrays that `Trees` has proven.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -204,6 +204,7 @@ def _trees(part: Part) -> list[bytes]:
     values[trees.is_leaf] = trees.leaf_value * np.float32(part.factor)
     feature, missing_left, set_size = (np.zeros(n_nodes, np.int32) for _ in range(3))
     feature[inner], missing_left[inner], set_size[inner] = trees.feature, trees.missing_left, trees.set_size
+    zeros = np.zeros(n_nodes, np.float32)
     arrays: dict[str, npt.NDArray[Any]] = {
         "default_left": missing_left.astype(np.uint8),
         "left_children": left.astype(np.int32),
@@ -212,7 +213,12 @@ def _trees(part: Part) -> list[bytes]:
         "split_conditions": values,
         "split_indices": feature,
         "split_type": (set_size > 0).astype(np.uint8),
+        "base_weights": zeros,
+        "loss_changes": zeros,
+        "sum_hessian": zeros,
     }
+    of_nodes = [_Field(name, array[order], trees.first_node) for name, array in arrays.items()]
+    fields = [*of_nodes, *_sets(trees, set_size[order], order)]
     size_parameters = b"".join(
         _key(key) + _text(value)
         for key, value in (
@@ -221,68 +227,46 @@ def _trees(part: Part) -> list[bytes]:
             ("size_leaf_vector", "1"),
         )
     )
-    fields = [_Field(name, array[order]) for name, array in arrays.items()]
-    sets = _sets(trees, set_size[order], order)
-    result = []
-    for number, (start, stop) in enumerate(pairwise(trees.first_node.tolist())):
-        zeros = np.zeros(stop - start, np.float32)
-        pieces = [b"{", *(field.cut(start, stop) for field in fields)]
-        pieces += [_numbers(name, zeros) for name in ("base_weights", "loss_changes", "sum_hessian")]
-        pieces += [
-            sets[number],
-            _key("tree_param"),
-            b"{",
-            size_parameters,
-            _key("num_nodes"),
-            _text(str(stop - start)),
-            b"}",
-        ]
-        result.append(b"".join(pieces))
-    return result
+    parameters = _key("tree_param") + b"{" + size_parameters + _key("num_nodes")
+    cuts = zip(*(field.cuts() for field in fields), strict=True)
+    return [
+        b"".join([b"{", *pieces, parameters, _text(str(size)), b"}"])
+        for pieces, size in zip(cuts, trees.node_count.tolist(), strict=True)
+    ]
 
 
-def _sets(trees: Trees, set_size: npt.NDArray[np.int32], order: npt.NDArray[np.int64]) -> list[bytes]:
-    """Return each tree's sets; `set_size` is that of all nodes, in the order `order` puts them."""
-    result = [_sets_of(*(np.zeros(0, np.int64) for _ in range(3)))] * trees.n_trees
+def _sets(trees: Trees, set_size: npt.NDArray[np.int32], order: npt.NDArray[np.int64]) -> list[_Field]:
+    """Return the sets of categories; `set_size` is that of all nodes, in the order `order` puts them."""
     nodes = np.flatnonzero(set_size)
-    if not nodes.size:
-        return result
     sizes = set_size[nodes].astype(np.int64)
     starts = np.zeros(len(trees.is_leaf), np.int64)
     starts[np.flatnonzero(~trees.is_leaf)] = np.cumsum(trees.set_size) - trees.set_size
     categories = joined_sets(starts[order[nodes]], sizes, trees.categories)
-    ends = np.cumsum(sizes)
     tree = np.searchsorted(trees.first_node, nodes, side="right") - 1
     first = np.searchsorted(tree, np.arange(trees.n_trees + 1))
-    for number in np.unique(tree).tolist():
-        own = slice(first[number], first[number + 1])
-        codes = categories[ends[own][0] - sizes[own][0] : ends[own][-1]]
-        result[number] = _sets_of(codes, nodes[own] - trees.first_node[number], sizes[own])
-    return result
-
-
-def _sets_of(
-    categories: npt.NDArray[Any], nodes: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]
-) -> bytes:
-    return (
-        _numbers("categories", categories.astype(np.int32))
-        + _numbers("categories_nodes", nodes.astype(np.int32))
-        + _numbers("categories_segments", np.cumsum(sizes) - sizes)
-        + _numbers("categories_sizes", sizes)
-    )
+    ends = np.concatenate([[0], np.cumsum(sizes)])
+    segments = ends[:-1] - ends[first[tree]]
+    return [
+        _Field("categories", categories.astype(np.int32), ends[first]),
+        _Field("categories_nodes", (nodes - trees.first_node[tree]).astype(np.int32), first),
+        _Field("categories_segments", segments, first),
+        _Field("categories_sizes", sizes, first),
+    ]
 
 
 class _Field:
-    """An array of all nodes, cut into the nodes of one tree."""
+    """An array of all trees, and where the part of each tree begins."""
 
-    def __init__(self, name: str, values: npt.NDArray[Any]) -> None:
+    def __init__(self, name: str, values: npt.NDArray[Any], first: npt.NDArray[np.int64]) -> None:
         mark, self._bytes = _packed(values)
-        self._head = _key(name) + b"[$" + mark + b"#"
-        self._width = values.dtype.itemsize
+        self._head = _key(name) + b"[$" + mark + b"#L"
+        self._lengths = np.diff(first).astype(">i8").tobytes()
+        self._ends = (first * values.dtype.itemsize).tolist()
 
-    def cut(self, start: int, stop: int) -> bytes:
-        piece = self._bytes[start * self._width : stop * self._width]
-        return self._head + _length(stop - start) + piece
+    def cuts(self) -> Iterator[bytes]:
+        """Yield the part of each tree."""
+        for i, (start, stop) in enumerate(pairwise(self._ends)):
+            yield self._head + self._lengths[8 * i : 8 * i + 8] + self._bytes[start:stop]
 
 
 _MARKS = {"u1": b"U", "i4": b"l", "i8": b"L", "f4": b"d"}
