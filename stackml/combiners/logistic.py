@@ -94,7 +94,7 @@ class LogisticCombiner(Combiner):
         if len(self.penalties) == 1:
             return self.penalties[0]
         folds = own_folds(target, context)
-        most = self.most_rows // (CLASSES_SHARE if data.problem.kind == "multiclass" else 1)
+        most = max(1, self.most_rows // (CLASSES_SHARE if data.problem.kind == "multiclass" else 1))
         rows, weight = sampled(target, most, context.seed, self.kind)
         folds = None if folds is None else restricted(folds, rows)
         if folds is None:

@@ -76,7 +76,7 @@ class Learner(ABC):
     @property
     def seeded(self) -> bool:
         """Whether chance decides so much of a fit that models of several seeds are worth averaging."""
-        return True
+        return self.learns
 
     @abstractmethod
     def prepare(self, table: Table, rows: Rows | None = None) -> Any:

@@ -57,8 +57,8 @@ class SklearnLearner(Learner):
 
     @property
     def seeded(self) -> bool:
-        """Whether it takes a random state."""
-        return any(_is_seed(name) for name in self.estimator.get_params(deep=True))
+        """Whether it takes a random state, and was given none."""
+        return bool(_unset_seeds(self.estimator))
 
     @property
     def digest(self) -> str:
@@ -243,9 +243,9 @@ def _takes_weight(estimator: Any) -> bool:
 
 
 def _set_seeds(estimator: Any, seed: int) -> None:
+    estimator.set_params(**dict.fromkeys(_unset_seeds(estimator), seed))
+
+
+def _unset_seeds(estimator: Any) -> list[str]:
     params = estimator.get_params(deep=True)
-    estimator.set_params(**{name: seed for name, value in params.items() if value is None and _is_seed(name)})
-
-
-def _is_seed(parameter: str) -> bool:
-    return parameter.rsplit("__", 1)[-1] == "random_state"
+    return [k for k, v in params.items() if v is None and k.rsplit("__", 1)[-1] == "random_state"]

@@ -138,7 +138,10 @@ class Board:
         cost = self._price(candidate) * sum(costs)
         dearness = sum(cost > share * self.spending.left for share in (CHEAP, DEAR))
         doublings = math.frexp(cost)[1] if dearness > 1 else 0
-        return candidate.learner.output_kind(self.job.target.problem) == "score", dearness, doublings
+        return self._is_score(candidate), dearness, doublings
+
+    def _is_score(self, candidate: Candidate) -> bool:
+        return candidate.learner.output_kind(self.job.target.problem) == "score"
 
     def _take_up_again(self) -> bool:
         """Let those left out for their price wait once more when all others are done; return whether any do.
@@ -268,7 +271,8 @@ class Board:
 
     def _paced(self, candidate: Candidate, must: bool) -> Pace | None:
         price, left = self._price(candidate), self.spending.left
-        last = not any(c.status == "waiting" for c in self.candidates if c is not candidate)
+        waiting = (c for c in self.candidates if c.status == "waiting" and c is not candidate)
+        last = all(self._is_score(c) for c in waiting)  # these take next to nothing
         wanted = price * candidate.cost + sum(cost for cost in self._wants(candidate) if cost <= DEAR * left)
         found = pace(
             candidate.learner, candidate.tasks, self.job, price, left,

@@ -24,7 +24,7 @@ from stackml.oof.candidate import Candidate
 from stackml.oof.fitting import FitOutcome, fit_task, probe_task
 from stackml.oof.pacing import Prices
 from stackml.oof.plan import ALL_ROWS, OUT_OF_BAG, FitTask, Job, plan_learner, plan_refit
-from stackml.oof.repeating import affordable, averaged, refit_needs, round_needs, worth_repeating
+from stackml.oof.repeating import affordable, averaged, refit_costs, refit_needs, round_needs, worth_repeating
 from stackml.oof.result import LearnerRun, OofResult
 from stackml.oof.shared import SharedPreparation
 
@@ -140,6 +140,8 @@ class Engine:
         wanted = [
             run for run in result.fitted if not run.knows_all_rows and (names is None or run.name in names)
         ]
+        if self.spending.work is not None:
+            self.spending.promise("models of all rows", sum(refit_costs(wanted, job).values()))
         return self._fitted_on_all_rows(result, job, wanted, optional=job.folds.exchangeable)
 
     def refit_again(self, result: OofResult, job: Job, names: Sequence[str]) -> OofResult:

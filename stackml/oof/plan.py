@@ -50,7 +50,7 @@ class Job:
     deals_rows : bool
         Whether the folds were drawn here, not brought by a user.
     number : int
-        Of the round of cross-validation, the first being 0.
+        Of the round of cross-validation, or of the model of all rows; the first is 0.
     """
 
     table: Table

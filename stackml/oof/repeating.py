@@ -61,14 +61,19 @@ def round_needs(result: OofResult, job: Job, *, by_clock: bool) -> dict[str, flo
 
 
 def refit_needs(result: OofResult, job: Job, *, by_clock: bool) -> dict[str, float]:
-    """Return the core-seconds that one more model of all rows needs, of learners that chance decides."""
-    return {
-        run.name: SAFETY * run.seconds[-1]
-        if by_clock
-        else plan_refit(run.name, run.learner, run.fold_rounds, job).cost
-        for run in result.fitted
-        if run.refitted and run.learner.seeded
-    }
+    """Return the core-seconds that one more model of all rows needs, of learners that chance decides.
+
+    Only those take part that have had all models before it: how many there are then tells their seeds.
+    """
+    runs = [run for run in result.fitted if len(run.refit_rounds) == job.number and run.learner.seeded]
+    if by_clock:
+        return {run.name: SAFETY * run.seconds[-1] for run in runs}
+    return refit_costs(runs, job)
+
+
+def refit_costs(runs: Sequence[LearnerRun], job: Job) -> dict[str, float]:
+    """Return the nominal core-seconds of one model of all rows of each learner."""
+    return {run.name: plan_refit(run.name, run.learner, run.fold_rounds, job).cost for run in runs}
 
 
 def affordable(

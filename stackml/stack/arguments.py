@@ -99,14 +99,23 @@ def checked_work(work_limit: Any, time_limit: Any) -> float | None:
 
 
 PRESET_REFITS = {"fast": 1, "balanced": 1, "best": 4}
+MOST_REFITS = 100
 
 
 def refits(refit: Any, learners: Any) -> int:
     """Return how many models of all rows a learner gets at most: as asked, or as its preset has it."""
     if isinstance(refit, str) and refit == "auto":
         return PRESET_REFITS.get(learners, 0) if isinstance(learners, str) else 0
-    if not isinstance(refit, bool | np.bool_ | int | np.integer) or refit < 0:
-        raise ParameterError(f"refit={refit!r}: give True, False, a number of models of all rows, or 'auto'")
+    return checked_refits(refit)
+
+
+def checked_refits(refit: Any) -> int:
+    """Return a number of models of all rows."""
+    if not isinstance(refit, bool | np.bool_ | int | np.integer) or not 0 <= refit <= MOST_REFITS:
+        raise ParameterError(
+            f"refit={refit!r}: give True, False, 'auto', or how many models of all rows there may be, a whole "
+            f"number from 0 to {MOST_REFITS}"
+        )
     return int(refit)
 
 

@@ -17,8 +17,8 @@ from stackml.tables.table import Table
 
 Mean = Literal["margin", "prediction"]
 
-# Rows of a chunk: the same for any `n_jobs`, so that no result depends on it.
-MOST_CHUNK, LEAST_CHUNK = 4096, 256
+# Rows of a chunk: the same for any `n_jobs`, so that no result depends on it; whole blocks of nets.
+MOST_CHUNK, BLOCK = 4096, 256
 CHUNKS = 8  # of a small table, for as many cores
 
 
@@ -82,7 +82,7 @@ class Together:
     def predict(self, table: Table, n_jobs: int = 1) -> list[Prediction]:
         """Return each member's prediction, float32 of shape (n_rows, width)."""
         few = table.n_rows <= FEW_ROWS
-        size = min(MOST_CHUNK, max(LEAST_CHUNK, -(-table.n_rows // CHUNKS)))
+        size = min(MOST_CHUNK, BLOCK * max(1, -(-table.n_rows // (CHUNKS * BLOCK))))
         starts = range(0, table.n_rows, size) or (0,)
         chunks = [table.take(slice(start, start + size)) for start in starts]
         if few:

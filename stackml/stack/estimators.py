@@ -52,16 +52,19 @@ class StackClassifier(ClassifierMixin, BaseStack):
     time_limit : float, optional
         Seconds for the whole of `fit`. Learners are fitted in their order; one that needs more than
         is left takes larger steps, fewer trees or rows, or is left out; what is left at the end goes
-        to further rounds of cross-validation. `plan_` tells.
+        to further models of all rows, or, without `refit`, to further rounds of cross-validation.
+        `plan_` tells.
     work_limit : float, optional
         Nominal core-seconds for all fits, by what learners are described to cost and no clock:
         the same rows and parameters then give the same stack on every machine. Not together with
         `time_limit`.
-    refit : bool or "auto", default="auto"
+    refit : bool, int or "auto", default="auto"
         Whether each learner that the combiner needs is fitted once more on all rows and then
-        predicts alone, instead of its fold models together: a fifth of the size and of the time
-        to call. "auto" does so for the presets "fast" and "balanced". Where folds follow time it is
-        always done; learners with out-of-bag predictions need it not.
+        predicts instead of its fold models: a fifth of the size and of the time to call. A number is
+        how often at most, each time with another seed; their mean predicts. Within a limit all but
+        the first are what is left over pays for. "auto" is 1 for the presets "fast" and "balanced", 4
+        for "best", and 0 else. Where folds follow time it is always done; learners with out-of-bag
+        predictions need it not.
     cache_dir : path, optional
         Where finished fits are kept; an interrupted `fit` with the same rows and parameters
         resumes from there.

@@ -15,6 +15,7 @@ from stackml.learners.base import Learner
 from stackml.metrics.catalog import Metric, get_metric
 from stackml.oof.plan import ALL_ROWS, OUT_OF_BAG
 from stackml.oof.result import LearnerRun
+from stackml.stack.arguments import checked_refits
 from stackml.stack.building import Built
 from stackml.stack.pricing import Price, on_the_front, prices_of, whole_price
 from stackml.stack.recipe import AUTO, MOST_ROWS, LayerTrial, Recipe
@@ -181,6 +182,7 @@ def replayed(recipe: Recipe, plan: Mapping[str, Any]) -> Recipe:
     only: dict[int, set[str]] = {}
     refitted: dict[str, tuple[int | None, ...]] = {}
     known = [name for name, _ in recipe.learners]
+    last = max((fit["layer"] for fit in plan["fits"] if fit["status"] == "fitted"), default=1)
     for fit in plan["fits"]:
         if fit["status"] != "fitted":
             continue
@@ -191,7 +193,7 @@ def replayed(recipe: Recipe, plan: Mapping[str, Any]) -> Recipe:
                 "repeat a plan with the learners it was recorded with"
             )
         only.setdefault(layer, set()).add(name)
-        if fit["fold"] == ALL_ROWS:
+        if fit["fold"] == ALL_ROWS and layer == last:
             refitted[name] = (*refitted.get(name, ()), fit["rounds"])
         if fit["rounds"] is not None:
             rounds.setdefault((layer, name, fit["fold"]), int(fit["rounds"]))
@@ -208,7 +210,7 @@ def replayed(recipe: Recipe, plan: Mapping[str, Any]) -> Recipe:
         folds=recipe.folds if plan.get("folds_asked") is None else int(plan["folds_asked"]),
         rounds=rounds,
         only=only,
-        refits=int(plan.get("refit", 0)),
+        refits=checked_refits(plan.get("refit") or 0),
         repeats={name: tuple(done) for name, done in plan.get("repeats", {}).items()},
         tried=tuple(plan.get("tried", ())),
         refit_only=frozenset(refitted),

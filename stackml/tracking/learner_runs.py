@@ -92,10 +92,12 @@ def _of_row(row: Mapping[Any, Any]) -> tuple[Measure, ...]:
 
 def _of_plan(plan: Mapping[str, Any], layer: int, name: str) -> tuple[Measure, ...]:
     found: list[Measure] = []
+    n_refits = 0
     for fit in plan.get("fits", ()):
         if (fit["layer"], fit["learner"]) != (layer, name) or fit["fold"] is None:
             continue
-        prefix, step = ("fold", fit["fold"]) if fit["fold"] >= 0 else ("refit", 0)
+        prefix, step = ("fold", fit["fold"]) if fit["fold"] >= 0 else ("refit", n_refits)
+        n_refits += fit["fold"] < 0
         known = [key for key in ("rounds", "seconds") if fit[key] is not None]
         found += [Measure(f"{prefix}_{key}", float(fit[key]), step) for key in known]
     return tuple(found)

@@ -176,5 +176,11 @@ def test_fewer_rows_get_more_trees_and_out_of_the_bag_more_still(table: Table) -
         model, _ = learner.fit_out_of_bag(learner.prepare(table), y, np.arange(N), Budget(), 0)
         assert model.rounds == n_trees
         assert learner.out_of_bag_effort == pytest.approx(1.4 * n_trees / learner.usual_rounds(N))
+    extra = ExtraTreesLearner()
+    model, voted = extra.fit_out_of_bag(extra.prepare(table), y, np.arange(N), Budget(), 0)
+    assert model.rounds == 100  # 250 have voted
+    again, said = extra.fit_out_of_bag(extra.prepare(table), y, np.arange(N), Budget(rounds=100), 0)
+    assert again.rounds == 100
+    np.testing.assert_array_equal(said, voted)
     assert RandomForestLearner(n_trees=50).usual_rounds(500) == 50
     assert RandomForestLearner(n_trees=50).paced(0.5).usual_rounds(500) == 25

@@ -37,6 +37,19 @@ def target(n_classes: int) -> Target:
     return Target(Problem(kind, n_classes), rng.integers(0, n_classes, N))
 
 
+@pytest.mark.parametrize(
+    ("estimator", "expected"),
+    [
+        (DecisionTreeClassifier(), True),
+        (DecisionTreeClassifier(random_state=0), False),
+        (make_pipeline(StandardScaler(), DecisionTreeClassifier()), True),
+        (GaussianNB(), False),
+    ],
+)
+def test_another_seed_is_worth_a_fit_where_a_random_state_is_open(estimator, expected):
+    assert SklearnLearner("mine", estimator).seeded is expected
+
+
 def fit(estimator: object, table: Table, y: Target):
     learner = SklearnLearner("given", estimator)
     return learner.fit(learner.prepare(table, None), y, ROWS, None, Budget(), 3)

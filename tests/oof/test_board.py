@@ -279,6 +279,16 @@ def test_anomaly_scores_come_last_however_cheap():
     assert [c.name for c in board.candidates] == ["first", "dear", "hbos"]
 
 
+def test_a_score_that_waits_takes_no_time_from_the_last_that_predicts():
+    work = job()
+    learners = {"first": priced(price=1.0), "dear": OtherLearner(price=16.0), "hbos": HBOSLearner()}
+    planned = [(name, learner, plan_learner(name, learner, work)) for name, learner in learners.items()]
+    board = Board(planned, work, Spending(Clock(100.0), 1), Prices())
+    names = [board.next_task()[0].name for _ in range(6)]
+    assert names == ["first"] * 5 + ["dear"]
+    assert board.by_name["dear"].learner.trees == 100
+
+
 def test_who_was_left_out_for_its_price_is_asked_again_when_the_others_are_done():
     work = job()
     learners = {"good": priced(price=12.0), "dear": OtherLearner(price=50.0)}
@@ -464,6 +474,15 @@ def test_a_fit_the_clock_ends_gives_those_after_it_no_more_time():
         board.finished(task, took)
     assert len(allowed) == work.folds.n_folds
     assert allowed[-1] <= allowed[0]
+
+
+def test_who_missed_a_model_of_all_rows_gets_no_later_one():
+    work = job()
+    engine = Engine()
+    result = engine.refit(engine.run([("a", priced()), ("b", priced())], work), work)
+    once = engine.refit_again(result, replace(work, seed=1, number=1), ["a"])
+    twice = engine.refit_again(once, replace(work, seed=2, number=2), ["a", "b"])
+    assert [len(run.models) for run in twice.runs] == [3, 1]
 
 
 def test_no_time_is_kept_back_for_refits_of_refits():

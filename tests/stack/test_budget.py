@@ -135,6 +135,47 @@ def test_further_models_of_all_rows_are_paid_for_by_what_is_left(many):
     assert n_models[0] < n_models[1] == 8
 
 
+def test_work_pays_for_the_same_models_whatever_runs_at_once(many):
+    X, y = many[0][:700], many[1][:700]
+    made = {"learners": ["lightgbm", "xgboost", "extra_trees"], "folds": 3, "refit": 3, "work_limit": 1.5}
+    one, two = (StackClassifier(**made, n_jobs=n).fit(X, y) for n in (1, 2))
+    assert [len(m.models) for m in one.learners_.values()] == [len(m.models) for m in two.learners_.values()]
+    assert np.array_equal(one.predict_proba(X), two.predict_proba(X))
+
+
+def test_none_one_and_several_models_of_all_rows_are_said_in_several_ways(many):
+    X, y = many[0][:300], many[1][:300]
+    for refit, n_models in ((0, 3), (False, 3), (np.bool_(True), 1), (np.int64(2), 2)):
+        stack = StackClassifier(["lightgbm"], folds=3, refit=refit).fit(X, y)
+        assert len(stack.learners_["lightgbm"].models) == n_models
+
+
+@pytest.mark.parametrize(("recorded", "n_models"), [(True, 1), (False, 3), (None, 3)])
+def test_older_plans_that_only_say_whether_are_repeated(many, recorded, n_models):
+    X, y = many[0][:300], many[1][:300]
+    plan = StackClassifier(["lightgbm"], folds=3, refit=bool(recorded)).fit(X, y).plan_ | {"refit": recorded}
+    again = StackClassifier(["lightgbm"], plan=plan).fit(X, y)
+    assert len(again.learners_["lightgbm"].models) == n_models
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("in_time", [False, True])
+def test_several_models_of_all_rows_of_the_last_layer_are_repeated_from_a_plan(many, layers, in_time):
+    X, y = many[0][:400], many[1][:400]
+    given = {"time": np.arange(400)} if in_time else {}
+    made = {"learners": ["lightgbm", "logistic"], "folds": 3, "combiner": "mean", "layers": layers}
+    stack = StackClassifier(**made, refit=3).fit(X, y, **given)
+    below, last = stack.fitted_.layers[0].members[0], stack.fitted_.layers[-1].members[0]
+    assert len(last.models) == 3
+    assert layers == 1 or len(below.models) == (1 if in_time else 3)
+    plan = stack.plan_
+    given_up = [f for f in plan["fits"] if (f["layer"], f["learner"], f["fold"]) == (layers, "lightgbm", -1)]
+    fewer = plan | {"fits": [fit for fit in plan["fits"] if fit is not given_up[-1]]}
+    again, short = (StackClassifier(**made, plan=p).fit(X, y, **given) for p in (plan, fewer))
+    assert np.array_equal(again.predict_proba(X), stack.predict_proba(X))
+    assert len(short.fitted_.layers[-1].members[0].models) == 2
+
+
 def test_presets_made_to_be_called_often_are_refitted(many):
     X, y = many
     stack = StackClassifier("fast", folds=3).fit(X[:1000], y[:1000])
@@ -147,8 +188,10 @@ def test_presets_made_to_be_called_often_are_refitted(many):
     [
         ({"work_limit": 0}, "work_limit=0: give nominal core-seconds above 0, or None"),
         ({"work_limit": 5, "time_limit": 5}, "time_limit and work_limit are both given; take the clock"),
-        ({"refit": -1}, "refit=-1: give True, False, a number of models of all rows, or 'auto'"),
-        ({"refit": "yes"}, "refit='yes': give True, False, a number of models of all rows, or 'auto'"),
+        ({"refit": -1}, "refit=-1: give True, False, 'auto', or how many models of all rows"),
+        ({"refit": 2.0}, "refit=2.0: give True, False, 'auto', or how many models of all rows"),
+        ({"refit": 101}, "refit=101: .* a whole number from 0 to 100"),
+        ({"refit": "yes"}, "refit='yes': give True, False, 'auto', or how many models of all rows"),
     ],
 )
 def test_limits_without_a_meaning_are_refused(many, given, message):

@@ -131,6 +131,30 @@ def test_groups_and_time_are_honoured(rows, binary, given):
     assert np.isfinite(stack.predict_proba(rows)).all()
 
 
+@pytest.mark.parametrize("given", [{}, {"time": np.arange(150)}], ids=["exchangeable", "time"])
+@pytest.mark.parametrize("refit", [True, False])
+def test_of_several_models_of_all_rows_one_is_kept_or_all_of_them(rows, binary, given, refit):
+    stack = StackClassifier(["logistic", "lightgbm"], "mean", folds=4, refit=3, n_jobs=1)
+    stack.fit(rows, binary, **given)
+    before = stack.learners_["lightgbm"].models
+    assert len(before) == 3
+    stack.compact(smallest=False, refit=refit)
+    assert stack.learners_["lightgbm"].models == (before[:1] if refit else before)
+
+
+def test_a_smaller_set_of_learners_is_not_fitted_again(rows):
+    noise = np.random.default_rng(0).normal(size=(600, 16))
+    y = (noise.sum(axis=1) + np.random.default_rng(1).normal(size=600) > 0).astype(int)
+    stack = StackClassifier(["logistic", "lightgbm"], "mean", refit=3, n_jobs=1).fit(noise, y)
+    models = stack.learners_["logistic"].models
+    heard = []
+    stack.set_params(verbose=heard.append)
+    stack.compact(refit=False)
+    assert list(stack.learners_) == ["logistic"]
+    assert stack.learners_["logistic"].models == models
+    assert not [event for event in heard if event.kind == "task_done"]
+
+
 def test_more_classes_numbers_and_weights(rows, three, score):
     weight = np.random.default_rng(0).integers(1, 3, 150)
     some = StackClassifier(["logistic", "extra_trees"], folds=3, n_jobs=1).fit(

@@ -49,6 +49,14 @@ def test_it_agrees_with_the_stack_on_rows_neither_has_seen(credit, student):
     json.dumps(student.fitted_.card)
 
 
+def test_a_forest_learns_it_too(credit):
+    stack, seen, unseen = credit
+    forest = stack.distill(seen[:500], learner="random_forest", invented=0)
+    assert list(forest.learners_) == ["distilled"]
+    assert forest.fitted_.card["distilled"]["agreement"] > 0.7
+    assert np.isfinite(forest.predict_proba(unseen)).all()
+
+
 def test_it_is_a_stack_like_any_other(credit, student, tmp_path):
     stack, _, unseen = credit
     assert type(student) is StackClassifier

@@ -100,6 +100,12 @@ def test_stacks_do_not_stand_within_each_other_without_end(source, tmp_path):
         stackml.frozen(stack)
 
 
+def test_a_frozen_stack_stands_in_another_once(source):
+    X, _, y = made(300, 1)
+    stack = StackClassifier([("old", stackml.frozen(source)), "lightgbm"], "mean", folds=3, refit=3).fit(X, y)
+    assert {name: len(member.models) for name, member in stack.learners_.items()} == {"old": 1, "lightgbm": 3}
+
+
 @each
 def test_it_helps_where_the_new_table_is_small(source, make):
     X, _, y = made(3000, 3, shift=-0.6)

@@ -180,6 +180,13 @@ def test_a_learner_that_failed_leaves_a_failed_child(store, rows, target):
     assert children["logistic"].info.status == "FINISHED"
 
 
+def test_models_of_all_rows_are_steps(store, rows, target):
+    stack = StackClassifier(["lightgbm"], folds=2, refit=3, n_jobs=1).fit(rows, target)
+    logged = log_training(store, TrainingRecord("several", stack))
+    history = store.client.get_metric_history(logged.children["lightgbm"], "refit_rounds")
+    assert [point.step for point in history] == [0, 1, 2]
+
+
 def test_a_crash_leaves_the_run_failed(store, record, monkeypatch):
     def crash(*_, **__):
         raise StorageError("disk full at http://ann:hunter2@x/")

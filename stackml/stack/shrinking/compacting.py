@@ -58,8 +58,8 @@ def compact(
         Look for the smallest stack within one standard error; else only learners that the
         combiner ignores are left out.
     refit : bool
-        Fit what remains once on all rows, in place of a model a fold. Where folds follow time
-        that is so already.
+        Keep one model of all rows a learner, in place of a model a fold or several of all rows. Where
+        there is none it is fitted.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def compact(
     found = _smallest(built) if smallest else None
     rest = built if found is None else _with_learners(built, classes, found, engine)
     rest = _needed_only(rest)
-    if refit and built.sources.folds.exchangeable:
+    if refit:
         rest = _fitted_once(rest, engine)
     return rest, _record(built, rest, found, refitted=refit)
 
@@ -230,6 +230,7 @@ def _with_learners(built: Built, classes: Sequence[Any], found: _Found, engine: 
         built.recipe,
         combiner=SingleCombiner() if alone and _is_quick(found.combiner) else found.combiner,
         learners=tuple(pair for pair in built.recipe.learners if _stays(pair[0], built, found.learners)),
+        refit_only=frozenset(),  # whether and how often is for who asked for the smaller stack
     )
     last = _only(built.layers[-1], found.learners)
     return assemble(built.sources, classes, (*built.layers[:-1], last), recipe, engine)

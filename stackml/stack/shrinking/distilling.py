@@ -247,7 +247,8 @@ def _job(table: Table, copies: _Copies, held_out: Rows, problem: Problem, seed: 
     aside = np.isin(copies.row, held_out)
     fold = Fold(np.flatnonzero(~aside), np.flatnonzero(aside))
     target = Target(problem, copies.values, copies.weight)
-    return Job(table.take(copies.row), target, Folds((fold,), len(copies.row), "plain"), seed)
+    folds = Folds((fold,), len(copies.row), "plain")
+    return Job(table.take(copies.row), target, folds, seed, deals_rows=False)  # a bag would part copies of a row
 
 
 def _fitted(job: Job, learner: Learner, engine: Engine) -> LearnerRun:

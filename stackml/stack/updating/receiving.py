@@ -11,7 +11,7 @@ import pandas as pd
 
 from stackml.foundation.errors import DataError
 from stackml.learners.catalog import LEARNERS
-from stackml.stack.arguments import named_columns
+from stackml.stack.arguments import checked_refits, named_columns
 from stackml.stack.fitted import FittedStack
 from stackml.stack.inputs import (
     EncodedTarget,
@@ -164,7 +164,7 @@ def recipe_of(stack: FittedStack, metric: str, seed: int) -> Recipe | None:
         if entry is None or not entry.suits(stack.problem):
             return None
         found.append((member.name, entry.learner))
-    refits = int(stack.card.get("plan", {}).get("refit") or 0)
+    refits = checked_refits(stack.card.get("plan", {}).get("refit") or 0)
     return Recipe(
         tuple(found),
         None,
