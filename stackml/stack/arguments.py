@@ -113,8 +113,8 @@ def checked_refits(refit: Any) -> int:
     """Return a number of models of all rows."""
     if not isinstance(refit, bool | np.bool_ | int | np.integer) or not 0 <= refit <= MOST_REFITS:
         raise ParameterError(
-            f"refit={refit!r}: give True, False, 'auto', or how many models of all rows there may be, a whole "
-            f"number from 0 to {MOST_REFITS}"
+            f"refit={refit!r}: give True, False, 'auto', or how many models of all rows there may be, "
+            f"a whole number from 0 to {MOST_REFITS}"
         )
     return int(refit)
 

@@ -170,7 +170,7 @@ def _check_learners(stacks: Sequence[FittedStack], way: Way) -> None:
     if not something:
         raise ParameterError(
             "merge: there is nothing to merge, each learner has one model already or is of a kind of which "
-            "one cannot be made; give several stacks, or one with several models a learner (refit=False, or refit=3)"
+            "one cannot be made; give several stacks, or one of several models a learner (refit=False, or 3)"
         )
 
 

@@ -248,7 +248,8 @@ def _job(table: Table, copies: _Copies, held_out: Rows, problem: Problem, seed: 
     fold = Fold(np.flatnonzero(~aside), np.flatnonzero(aside))
     target = Target(problem, copies.values, copies.weight)
     folds = Folds((fold,), len(copies.row), "plain")
-    return Job(table.take(copies.row), target, folds, seed, deals_rows=False)  # a bag would part copies of a row
+    # A bag would part the copies of a row.
+    return Job(table.take(copies.row), target, folds, seed, deals_rows=False)
 
 
 def _fitted(job: Job, learner: Learner, engine: Engine) -> LearnerRun:
