@@ -6,17 +6,19 @@
 import sys
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from stackml.combiners import Context, SimplexCombiner
-from stackml.datasets import load_dataset
 from stackml.learners.catalog import make_learner
 from stackml.metrics import get_metric
 from stackml.oof import Engine
 from stackml.oof.plan import Job
 from stackml.splitting import choose_splitter
-from stackml.tables import Overrides, Problem, Table, Target
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from sampled_tables import METRICS, sampled_table  # noqa: E402
 
 warnings.simplefilter("ignore")
 SEEDS = 3
@@ -24,27 +26,11 @@ MOST_ROWS = 8_000  # a fifth of them held out
 FOLDS = 8
 LEARNERS = ("lightgbm", "lightgbm_extra", "xgboost_shallow", "catboost", "realmlp_large", "extra_trees")
 REFITS = (1, 2, 4)
-METRICS = {"regression": "rmse", "multiclass": "log_loss", "binary": "roc_auc"}
-
-
-def read(name, seed):
-    """Return table and target of rows to learn from, and of rows to judge by."""
-    data = load_dataset(name)
-    frame = data.frame.sample(min(MOST_ROWS, len(data.frame)), random_state=seed)
-    X = frame.drop(columns=[c for c in (data.target, *data.drop, data.group, data.time) if c])
-    y = frame[data.target].to_numpy()
-    problem = Problem("regression", 0)
-    if data.card.use != "regression":
-        classes, y = np.unique(y, return_inverse=True)
-        problem = Problem("binary" if len(classes) == 2 else "multiclass", len(classes))
-    n = int(0.8 * len(X))
-    table = Table.learn(X[:n], Overrides(categories=[c for c in data.category_codes if c in X]))
-    return table, Target(problem, y[:n]), Table.of(X[n:], table.schema), Target(problem, y[n:])
 
 
 def judge(name, seed):
     """Return each way's score for each learner and for the ensemble of all."""
-    table, target, asked, truth = read(name, seed)
+    table, target, asked, truth = sampled_table(name, MOST_ROWS, seed)
     metric = get_metric(METRICS[target.problem.kind], target.problem.kind)
     splitter = choose_splitter(FOLDS, groups_given=False, time_given=False)
     folds = splitter.split(
