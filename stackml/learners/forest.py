@@ -260,7 +260,7 @@ class ExtraTreesLearner(ForestLearner):
     # A threshold drawn between the extremes of a heavy tail would cut off nothing else.
     scales: ClassVar[bool] = True
     seconds_per_step: ClassVar[float] = 1e-8
-    keeps_voters: ClassVar[bool] = False  # two of five predict as well (experiment 0020)
+    keeps_voters: ClassVar[bool] = False  # two of five predict nearly as well (experiment 0020)
 
     @staticmethod
     def usual_share(n_columns: int, is_regression: bool) -> float:
