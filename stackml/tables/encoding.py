@@ -67,6 +67,8 @@ def numbers_of(series: pd.Series, name: str) -> npt.NDArray[np.float64]:
         If a value is no number or is infinite; the message names column, row and value.
     """
     dtype = series.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "fiub":  # first: of one row the questions take longest
+        return _checked_range(series.to_numpy().astype(np.float64), name)
     if pdt.is_datetime64_any_dtype(dtype):
         return _seconds(series)
     if pdt.is_complex_dtype(dtype):
@@ -75,16 +77,20 @@ def numbers_of(series: pd.Series, name: str) -> npt.NDArray[np.float64]:
         )
     if pdt.is_timedelta64_dtype(dtype):
         values = series.dt.total_seconds().to_numpy(dtype=np.float64, na_value=np.nan)
-    elif isinstance(dtype, np.dtype) and dtype.kind in "fiub":
-        values = series.to_numpy().astype(np.float64)
     elif pdt.is_bool_dtype(dtype) or pdt.is_numeric_dtype(dtype):
         values = series.to_numpy(dtype=np.float64, na_value=np.nan)
     else:
         values = _parsed_numbers(series, name)
+    return _checked_range(values, name)
+
+
+def _checked_range(values: npt.NDArray[np.float64], name: str) -> npt.NDArray[np.float64]:
+    """Return the values, none of which is infinite or beyond float32."""
     if not np.isfinite(values).all():
         _refuse_infinity(values, name)
-    if values.size and np.nanmax(np.abs(values), initial=0.0) > FLOAT32_MAX:
-        row = int(np.nanargmax(np.abs(values)))
+    size = np.abs(values)
+    if (size > FLOAT32_MAX).any():
+        row = int(np.nanargmax(size))
         raise DataError(
             f"column '{name}', row {row}: {values[row]:g} is beyond float32 (3.4e38); rescale the column"
         )
