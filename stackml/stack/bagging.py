@@ -12,13 +12,14 @@ import numpy as np
 from stackml.features.shared import SharedViews
 from stackml.foundation.threads import one_thread_each
 from stackml.learners.base import FittedLearner, OutputKind, Prediction
+from stackml.learners.net_training import BLOCK
 from stackml.learners.trees.additive import FEW_ROWS, Additive, Bags
 from stackml.tables.table import Table
 
 Mean = Literal["margin", "prediction"]
 
 # Rows of a chunk: the same for any `n_jobs`, so that no result depends on it; whole blocks of nets.
-MOST_CHUNK, BLOCK = 4096, 256
+MOST_CHUNK = 4096
 CHUNKS = 8  # of a small table, for as many cores
 
 

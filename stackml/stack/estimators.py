@@ -34,9 +34,9 @@ class StackClassifier(ClassifierMixin, BaseStack):
         out-of-fold scores are optimistic: judge it on held-out rows. "auto" does that on rows put
         aside and fits up to three, each only where it helps; ``plan_["layers_tried"]`` tells.
     folds : "auto", int, Folds, or pairs of row numbers (train, held_out), default="auto"
-        "auto" is 5; within a limit 8 where all learners can be fitted on as many and rows are not in
-        time, and fewer than 5 where a middling learner could not be finished. A number is the most
-        there will be within a limit, and exactly what there is without one.
+        "auto" is 5; within a limit 8 where fold models predict, all learners can be fitted on as many
+        and rows are not in time, and fewer than 5 where a middling learner could not be finished. A
+        number is the most there will be within a limit, and exactly what there is without one.
     passthrough : bool, default=False
         Whether the combiner reads the features too.
     calibration : {"auto", "none", "temperature", "beta", "isotonic"}, default="auto"

@@ -88,7 +88,7 @@ def test_a_time_limit_ends_with_a_stack_that_predicts(many):
 
 
 @pytest.mark.parametrize("make", [StackClassifier, StackRegressor])
-def test_after_a_refit_one_model_a_learner_knows_all_rows(many, make, tmp_path):
+def test_after_a_refit_one_model_a_learner_predicts_alone(many, make, tmp_path):
     X, y = many
     bag = make(LEARNERS[:2], "mean", folds=3).fit(X, y)
     refitted = make(LEARNERS[:2], "mean", folds=3, refit=True).fit(X, y)

@@ -70,7 +70,7 @@ def test_what_it_says_of_itself_stays_true(stack, payments):
     assert stack.transform(X[:3]).shape == (3, len(kept))
 
 
-def test_a_learner_that_brings_nothing_goes(rows, binary):
+def test_a_learner_that_brings_nothing_goes():
     # The sum of many numbers is no task for trees: whatever prices the clock finds, only the line does.
     noise = np.random.default_rng(0).normal(size=(600, 16))
     y = (noise.sum(axis=1) + np.random.default_rng(1).normal(size=600) > 0).astype(int)
@@ -142,7 +142,7 @@ def test_of_several_models_of_all_rows_one_is_kept_or_all_of_them(rows, binary, 
     assert stack.learners_["lightgbm"].models == (before[:1] if refit else before)
 
 
-def test_a_smaller_set_of_learners_is_not_fitted_again(rows):
+def test_a_smaller_set_of_learners_is_not_fitted_again():
     noise = np.random.default_rng(0).normal(size=(600, 16))
     y = (noise.sum(axis=1) + np.random.default_rng(1).normal(size=600) > 0).astype(int)
     stack = StackClassifier(["logistic", "lightgbm"], "mean", refit=3, n_jobs=1).fit(noise, y)
