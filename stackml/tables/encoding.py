@@ -20,7 +20,6 @@ MISSING = -1
 UNSEEN = -2
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 TEXT_LENGTH = 40.0
-FEW_VALUES = 8
 
 
 def kind_of(series: pd.Series) -> Kind:
@@ -132,7 +131,10 @@ def _seconds(series: pd.Series) -> npt.NDArray[np.float64]:
 
 
 def _parsed_numbers(series: pd.Series, name: str) -> npt.NDArray[np.float64]:
-    converted = pd.to_numeric(series, errors="coerce")
+    try:
+        converted = pd.to_numeric(series, errors="coerce")
+    except OverflowError:
+        raise _endless(series, name) from None
     values: npt.NDArray[np.float64] = converted.to_numpy(dtype=np.float64, na_value=np.nan)
     wrong = np.isnan(values) & series.notna().to_numpy()
     if wrong.any():
@@ -143,6 +145,14 @@ def _parsed_numbers(series: pd.Series, name: str) -> npt.NDArray[np.float64]:
             f"schema={{'categories': ['{name}']}}"
         )
     return values
+
+
+def _endless(series: pd.Series, name: str) -> DataError:
+    long = [isinstance(value, int) and abs(value) > FLOAT32_MAX for value in series]
+    row = long.index(True)
+    return DataError(
+        f"column '{name}', row {row}: a whole number beyond float32 (3.4e38); rescale the column"
+    )
 
 
 def _refuse_infinity(values: npt.NDArray[np.float64], name: str) -> None:
@@ -173,11 +183,12 @@ def factorized(series: pd.Series) -> tuple[npt.NDArray[np.int64], list[str]]:
     try:
         codes, uniques = pd.factorize(series, use_na_sentinel=True)
     except TypeError:
-        raise _unhashable(series) from None
+        raise unhashable(series) from None
     return np.asarray(codes, dtype=np.int64), labels_of(uniques)
 
 
-def _unhashable(series: pd.Series) -> DataError:
+def unhashable(series: pd.Series) -> DataError:
+    """Return the error that names the first cell no vocabulary could hold."""
     odd = np.array([value.__hash__ is None for value in series.astype(object)])
     row = int(odd.argmax())
     return DataError(
@@ -188,8 +199,6 @@ def _unhashable(series: pd.Series) -> DataError:
 
 def codes_of(series: pd.Series, vocabulary: Mapping[str, int]) -> npt.NDArray[np.int32]:
     """Return a category column as codes: -1 missing, -2 a value the vocabulary lacks."""
-    if len(series) <= FEW_VALUES and not isinstance(series.dtype, pd.CategoricalDtype):
-        return _codes_one_by_one(series, vocabulary)
     codes, labels = factorized(series)
     known = np.fromiter((vocabulary.get(label, UNSEEN) for label in labels), np.int32, len(labels))
     lookup = np.append(known, np.int32(MISSING))  # index -1 reads the last entry
@@ -197,13 +206,11 @@ def codes_of(series: pd.Series, vocabulary: Mapping[str, int]) -> npt.NDArray[np
     return result
 
 
-def _codes_one_by_one(series: pd.Series, vocabulary: Mapping[str, int]) -> npt.NDArray[np.int32]:
-    # What pandas does to find equal values takes longer than looking up each of a few.
-    values = series.tolist()
-    if any(value.__hash__ is None for value in values):
-        raise _unhashable(series)
-    found = (MISSING if pd.isna(value) else vocabulary.get(_label(value), UNSEEN) for value in values)
-    return np.fromiter(found, np.int32, len(values))
+def code_of(value: Any, vocabulary: Mapping[str, int]) -> int:
+    """Return the code of one category value, which can be hashed."""
+    if type(value) is str:
+        return vocabulary.get(value, UNSEEN)
+    return MISSING if pd.isna(value) else vocabulary.get(_label(value), UNSEEN)
 
 
 def slot_values(series: pd.Series, column: Column) -> list[npt.NDArray[np.float32]]:

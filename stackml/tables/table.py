@@ -15,8 +15,8 @@ import scipy.sparse as sp
 
 from stackml.foundation.digest import digest
 from stackml.foundation.errors import SchemaError, StackmlWarning, near_miss
+from stackml.tables.cells import columns_of
 from stackml.tables.embedding import vectors_of
-from stackml.tables.encoding import codes_of, datetimes_of, slot_values
 from stackml.tables.inference import infer_past_schema, infer_schema
 from stackml.tables.reading import to_frame
 from stackml.tables.schema import Column, Overrides, Schema
@@ -185,18 +185,17 @@ def encode(frame: pd.DataFrame, schema: Schema) -> Table:
     codes = np.empty((n_rows, len(schema.categories)), dtype=np.int32)
     slot = code = 0
     terms: list[Sparse] = []
+    columns = columns_of(frame)
     for column in schema.read:
-        series = frame[column.name]
         if column.kind == "category":
-            codes[:, code] = codes_of(series, column.positions)
+            codes[:, code] = columns.codes(column)
             code += 1
         elif column.encoder is not None:
             end = slot + column.encoder.width
-            numbers[:, slot:end] = _coordinates(series, column, terms)
+            numbers[:, slot:end] = _coordinates(columns.series(column), column, terms)
             slot = end
         else:
-            series = datetimes_of(series) if column.kind == "datetime" else series
-            for values in slot_values(series, column):
+            for values in columns.slots(column):
                 numbers[:, slot] = values
                 slot += 1
     return Table(schema, numbers, codes, tuple(terms))

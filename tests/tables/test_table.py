@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -6,7 +8,8 @@ import pytest
 
 from stackml.foundation.errors import DataError, ParameterError, SchemaError, StackmlWarning
 from stackml.tables import Overrides, Schema, Table, read_file
-from stackml.tables.encoding import codes_of
+from stackml.tables.cells import Cells, Columns, columns_of
+from stackml.tables.schema import Column
 
 
 def frame():
@@ -232,15 +235,71 @@ def test_whole_numbers_no_float_can_tell_apart_are_not_read_and_said_so():
 )
 def test_a_value_has_one_code_in_a_few_rows_and_in_many(values):
     words = ("a", "b", "3", "0.5", "0.1", "True", "False", "2020-01-02 00:00:00", "2.5")
-    vocabulary = {word: code for code, word in enumerate(words)}
-    few = codes_of(values, vocabulary)
-    many = codes_of(pd.concat([values] * 9, ignore_index=True), vocabulary)
-    assert len(values) * 9 > 8 >= len(values)
-    assert few.tolist() == many[: len(values)].tolist()
+    column = Column("c", "category", vocabulary=words)
+    few, many = in_few_and_in_many(values)
+    assert few.codes(column).tolist() == many.codes(column)[: len(values)].tolist()
+
+
+def in_few_and_in_many(values):
+    few, many = (columns_of(pd.concat([values] * n, ignore_index=True).to_frame("c")) for n in (1, 9))
+    assert (type(few), type(many)) == (Cells, Columns)
+    return few, many
 
 
 @pytest.mark.parametrize("times", [1, 9])
 def test_a_cell_that_is_a_list_is_named_in_a_few_rows_and_in_many(times):
-    values = pd.Series(["a", ["b"]] * times, dtype=object, name="c")
+    values = pd.DataFrame({"c": ["a", ["b"]] * times}, dtype=object)
     with pytest.raises(DataError, match="column 'c', row 1: a cell holds a list"):
-        codes_of(values, {"a": 0})
+        columns_of(values).codes(Column("c", "category", vocabulary=("a",)))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.Series([1.5, np.nan, -0.0]),
+        pd.Series([0.1, 3e38], dtype=np.float32),
+        pd.Series([1, -7, 2**60]),
+        pd.Series([2**63 + 1, 1], dtype=np.uint64),
+        pd.Series([True, False]),
+        pd.Series([1, None, 3], dtype="Int64"),
+        pd.Series([1.5, None], dtype="double[pyarrow]"),
+        pd.Series([1, None, 2.5, True, np.float64(3)], dtype=object),
+        pd.Series([Decimal("1.5"), "2", None], dtype=object),
+        pd.Series(["1.5", "2"]),
+        pd.Series([2, 3], dtype="category"),
+        pd.Series(pd.to_timedelta([1, None], unit="s")),
+    ],
+    ids=lambda values: f"{values.dtype}-{values.iloc[0]}",
+)
+@pytest.mark.parametrize(("offset", "parts"), [(0.0, 1), (0.3, 1), (-1e6, 3)])
+def test_a_number_has_one_value_in_a_few_rows_and_in_many(values, offset, parts):
+    column = Column("c", "number", offset=offset, parts=parts)
+    few, many = (columns.slots(column) for columns in in_few_and_in_many(values))
+    assert len(few) == len(many) == parts
+    for mine, theirs in zip(few, many, strict=True):
+        assert mine.dtype == np.float32
+        assert np.array_equal(mine, theirs[: len(values)], equal_nan=True)
+
+
+@pytest.mark.parametrize("times", [1, 9])
+@pytest.mark.parametrize(
+    ("odd", "words"),
+    [
+        (np.inf, "row 1: inf is infinite"),
+        (-1e39, "row 1: -1e\\+39 is beyond float32"),
+        ("two", "row 1: 'two' is not a number"),
+        (10**400, "row 1: a whole number beyond float32"),
+    ],
+    ids=["infinite", "too large for float32", "a word", "too large for a float"],
+)
+def test_a_cell_that_is_no_number_is_named_in_a_few_rows_and_in_many(times, odd, words):
+    values = pd.DataFrame({"c": [1.0, odd] * times})
+    with pytest.raises(DataError, match=f"column 'c', {words}"):
+        columns_of(values).slots(Column("c", "number"))
+
+
+@pytest.mark.parametrize("times", [1, 9])
+def test_dates_where_numbers_were_are_refused_in_a_few_rows_and_in_many(times):
+    values = pd.DataFrame({"c": pd.to_datetime(["2020-01-01"] * times)})
+    with pytest.raises(SchemaError, match="column 'c' holds dates, and numbers when the stack was trained"):
+        columns_of(values).slots(Column("c", "number"))
