@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import accumulate
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -51,7 +52,7 @@ class MetaFeatures:
     @property
     def starts(self) -> tuple[int, ...]:
         """First column of each learner."""
-        return tuple(int(s) for s in np.cumsum((0, *self.widths[:-1])))
+        return tuple(accumulate(self.widths[:-1], initial=0))
 
     @property
     def predictors(self) -> tuple[str, ...]:

@@ -125,9 +125,7 @@ class PlainDense:
         )
         parts = [numbers]
         parts += [np.maximum(numbers - np.float32(hinge), 0) for hinge in self.hinges]
-        parts.append(gaps)
-        parts += [indicators(codes[:, column], n_levels) for column, n_levels in self.one_hot]
-        parts.append(rest)
+        parts += [gaps, indicators(codes, self.one_hot), rest]
         return np.concatenate(parts, axis=1)
 
     def _checked(self, table: Table) -> Table:

@@ -39,19 +39,25 @@ def level_counts(schema: Schema) -> tuple[int, ...]:
     return tuple(len(column.vocabulary) for column in schema.categories)
 
 
-def indicators(codes: Codes, n_levels: int) -> npt.NDArray[np.float32]:
-    """Return one column for missing and one a level; an unseen level is a row of zeros.
+def indicators(codes: Codes, pairs: Sequence[tuple[int, int]]) -> npt.NDArray[np.float32]:
+    """Return, for each code column, one column for missing and one a level; an unseen level is all zeros.
 
     Parameters
     ----------
-    codes : int32 ndarray of shape (n_rows,)
-    n_levels : int
+    codes : int32 ndarray of shape (n_rows, n_categories)
+    pairs : sequence of (column, n_levels)
 
     Returns
     -------
-    float32 ndarray of shape (n_rows, n_levels + 1)
+    float32 ndarray of shape (n_rows, sum of n_levels + 1)
     """
-    return np.eye(n_levels + 2, n_levels + 1, dtype=np.float32)[level_of(codes, n_levels)]
+    widths = np.array([n_levels + 1 for _, n_levels in pairs], np.int64)
+    first, width = np.cumsum(widths) - widths, int(widths.sum())
+    read = codes[:, [column for column, _ in pairs]]
+    places = np.where(read == UNSEEN, width, first + read + 1)
+    found = np.zeros((len(codes), width + 1), np.float32)  # the last column takes the unseen
+    found[np.arange(len(codes))[:, None], places] = 1.0
+    return found[:, :width]
 
 
 def ranks(codes: Codes) -> npt.NDArray[np.float32]:

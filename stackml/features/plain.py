@@ -106,6 +106,6 @@ def learn_plain(table: Table, rows: npt.NDArray[np.int64] | None, one_hot_levels
 def _raw(
     table: Table, one_hot: tuple[tuple[int, int], ...], ranked: tuple[int, ...], frequencies: Frequencies
 ) -> Floats32:
-    parts = [table.numbers, *(indicators(table.codes[:, column], n) for column, n in one_hot)]
-    parts += [ranks(table.codes[:, list(ranked)]), frequencies.encode(table.codes)]
-    return np.concatenate(parts, axis=1)
+    numbers, codes = table.numbers, table.codes
+    ordered = ranks(codes[:, list(ranked)])
+    return np.concatenate([numbers, indicators(codes, one_hot), ordered, frequencies.encode(codes)], axis=1)
