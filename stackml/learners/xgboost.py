@@ -7,7 +7,6 @@ from threading import Lock
 from typing import Any, ClassVar, final
 
 import numpy as np
-import numpy.typing as npt
 
 from stackml.features.native import NativeView, learn_native_view
 from stackml.learners.base import Budget, Learner, Rows
@@ -31,6 +30,7 @@ from stackml.learners.stopping import patience_for
 from stackml.learners.trees.additive import FittedTrees
 from stackml.learners.trees.arrays import ALL_BITS, Trees
 from stackml.learners.trees.from_xgboost import trees_from_ubjson
+from stackml.learners.xgboost_bins import BinnedMatrix
 from stackml.learners.xgboost_trees import check_model_bytes
 from stackml.tables.table import Table
 from stackml.tables.target import Target
@@ -131,8 +131,7 @@ class XGBoostLearner(Learner):
         matrix = view.matrix(table)
         types = view.types(table.schema)
         with _BUILDING:
-            seen = matrix if rows is None else matrix[np.sort(rows)]
-            return BinnedMatrix(view, matrix, types, _quantiles(seen, types, self.max_bin, None))
+            return BinnedMatrix(view, matrix, types, self.max_bin, rows)
 
     def fit(
         self,
@@ -184,7 +183,7 @@ class XGBoostLearner(Learner):
         return patience_for(budget, self.max_rounds, rounds, target, rows, stop_rows, cost)
 
     def _part(self, prepared: BinnedMatrix, outputs: Outputs, target: Target, rows: Rows) -> Any:
-        part = _quantiles(prepared.matrix[rows], prepared.types, self.max_bin, prepared.bins)
+        part = prepared.part(rows)
         part.set_label(outputs.labels(target, rows))
         if target.weight is not None:
             part.set_weight(target.weight[rows].astype(np.float32))
@@ -234,29 +233,6 @@ class XGBoostLearner(Learner):
         return self.usual_rounds(n_rows) * n_outputs * a_round
 
 
-@dataclass(frozen=True, eq=False)
-class BinnedMatrix:
-    """A table as XGBoost reads it, and the bins of its values.
-
-    Attributes
-    ----------
-    view : NativeView
-        How the table was read.
-    matrix : float32 ndarray of shape (n_rows, n_features)
-        Never write into it: it can be the table's own block.
-    types : tuple of str
-        Of the columns, in XGBoost's words.
-    bins : xgboost.QuantileDMatrix
-        Of the rows that bins were learned from, without label; a part of the table is put in
-        the same bins.
-    """
-
-    view: NativeView
-    matrix: npt.NDArray[np.float32]
-    types: tuple[str, ...]
-    bins: Any
-
-
 @final
 class FittedXGBoost(FittedTrees):
     """An XGBoost model, read into arrays.
@@ -285,14 +261,6 @@ class FittedXGBoost(FittedTrees):
         found, objective = check_blob(model, cls.kind), _OBJECTIVES[outputs.problem.kind]
         check_model_bytes(found, n_features, outputs.problem.n_outputs, objective)
         return trees_from_ubjson(found, ALL_BITS)
-
-
-def _quantiles(matrix: npt.NDArray[np.float32], types: tuple[str, ...], max_bin: int, like: Any) -> Any:
-    import xgboost as xgb
-
-    return xgb.QuantileDMatrix(
-        matrix, feature_types=list(types), enable_categorical=True, max_bin=max_bin, nthread=1, ref=like
-    )
 
 
 def _loss(booster: Any, held: Any, number: int) -> float:
