@@ -47,8 +47,10 @@ def _all_numbers(present: pd.Series) -> bool:
     head = present.iloc[:1000]
     if any(isinstance(value, str) for value in head):
         return False
-    converted = pd.to_numeric(present, errors="coerce")
-    return bool(converted.notna().all())
+    try:
+        return bool(pd.to_numeric(present, errors="coerce").notna().all())
+    except OverflowError:  # a whole number no float holds: it is refused where it is read
+        return True
 
 
 def _reads_as_text(present: pd.Series) -> bool:

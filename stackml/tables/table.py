@@ -185,7 +185,7 @@ def encode(frame: pd.DataFrame, schema: Schema) -> Table:
     codes = np.empty((n_rows, len(schema.categories)), dtype=np.int32)
     slot = code = 0
     terms: list[Sparse] = []
-    columns = columns_of(frame)
+    columns = columns_of(frame, schema.read)
     for column in schema.read:
         if column.kind == "category":
             codes[:, code] = columns.codes(column)

@@ -7,7 +7,7 @@ import xgboost as xgb
 
 from stackml.features.native import learn_native_view
 from stackml.foundation.errors import StorageError
-from stackml.learners import xgboost, xgboost_trees
+from stackml.learners import xgboost, xgboost_bins, xgboost_trees
 from stackml.learners.base import Budget
 from stackml.learners.trees.from_xgboost import trees_from_ubjson
 from stackml.learners.ubjson import read_ubjson
@@ -71,6 +71,21 @@ def test_a_part_of_the_shared_bins_learns_what_its_rows_alone_would(table, targe
         learner.prepare(table.take(rows)), target.take(rows), np.arange(len(rows)), None, Budget(rounds=20), 0
     )
     np.testing.assert_array_equal(shared.predict(table), alone.predict(table))
+
+
+def test_rows_put_in_the_bins_a_block_at_a_time_grow_the_same_trees(table, target, monkeypatch):
+    rows, stop = np.arange(800)[::-1][::2], np.arange(0, 800, 3)
+    learner = XGBoostLearner()
+
+    def trees():
+        fitted = learner.fit(learner.prepare(table), target, rows, stop, Budget(), 0)
+        return fitted.rounds, fitted.predict(table)
+
+    at_once = trees()
+    monkeypatch.setattr(xgboost_bins, "_BLOCK", 33)
+    in_blocks = trees()
+    assert at_once[0] == in_blocks[0] > 1
+    assert np.array_equal(at_once[1], in_blocks[1])
 
 
 def test_bins_of_the_past_know_nothing_of_later_rows(table, target):

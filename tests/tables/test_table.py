@@ -230,18 +230,25 @@ def test_whole_numbers_no_float_can_tell_apart_are_not_read_and_said_so():
         pd.Series([True, None], dtype=object),
         pd.Series(pd.to_datetime(["2020-01-02", None])),
         pd.Series([3, "3", 3.0, 2.5], dtype=object),
+        pd.Series([0.1, None, 3], dtype="Float32"),
+        pd.Series(pd.Categorical(pd.array([0.1, 0.5], dtype="Float32"))),
+        pd.Series(pd.Categorical.from_codes([0, 1, -1], categories=[2**53 + 1, 2**53 + 3])),
     ],
     ids=lambda values: f"{values.dtype}-{values.iloc[0]}",
 )
 def test_a_value_has_one_code_in_a_few_rows_and_in_many(values):
-    words = ("a", "b", "3", "0.5", "0.1", "True", "False", "2020-01-02 00:00:00", "2.5")
+    words = ("a", "b", "3", "0.5", "0.1", "True", "False", "2020-01-02 00:00:00", "2.5", str(2**53 + 3))
     column = Column("c", "category", vocabulary=words)
-    few, many = in_few_and_in_many(values)
+    few, many = in_few_and_in_many(values, column)
     assert few.codes(column).tolist() == many.codes(column)[: len(values)].tolist()
 
 
-def in_few_and_in_many(values):
-    few, many = (columns_of(pd.concat([values] * n, ignore_index=True).to_frame("c")) for n in (1, 9))
+NUMBER = Column("c", "number")
+
+
+def in_few_and_in_many(values, column):
+    frames = (pd.concat([values] * n, ignore_index=True).to_frame("c").assign(other="x") for n in (1, 9))
+    few, many = (columns_of(frame, [column]) for frame in frames)
     assert (type(few), type(many)) == (Cells, Columns)
     return few, many
 
@@ -249,8 +256,9 @@ def in_few_and_in_many(values):
 @pytest.mark.parametrize("times", [1, 9])
 def test_a_cell_that_is_a_list_is_named_in_a_few_rows_and_in_many(times):
     values = pd.DataFrame({"c": ["a", ["b"]] * times}, dtype=object)
+    column = Column("c", "category", vocabulary=("a",))
     with pytest.raises(DataError, match="column 'c', row 1: a cell holds a list"):
-        columns_of(values).codes(Column("c", "category", vocabulary=("a",)))
+        columns_of(values, [column]).codes(column)
 
 
 @pytest.mark.parametrize(
@@ -274,7 +282,7 @@ def test_a_cell_that_is_a_list_is_named_in_a_few_rows_and_in_many(times):
 @pytest.mark.parametrize(("offset", "parts"), [(0.0, 1), (0.3, 1), (-1e6, 3)])
 def test_a_number_has_one_value_in_a_few_rows_and_in_many(values, offset, parts):
     column = Column("c", "number", offset=offset, parts=parts)
-    few, many = (columns.slots(column) for columns in in_few_and_in_many(values))
+    few, many = (columns.slots(column) for columns in in_few_and_in_many(values, column))
     assert len(few) == len(many) == parts
     for mine, theirs in zip(few, many, strict=True):
         assert mine.dtype == np.float32
@@ -295,11 +303,27 @@ def test_a_number_has_one_value_in_a_few_rows_and_in_many(values, offset, parts)
 def test_a_cell_that_is_no_number_is_named_in_a_few_rows_and_in_many(times, odd, words):
     values = pd.DataFrame({"c": [1.0, odd] * times})
     with pytest.raises(DataError, match=f"column 'c', {words}"):
-        columns_of(values).slots(Column("c", "number"))
+        columns_of(values, [NUMBER]).slots(NUMBER)
 
 
 @pytest.mark.parametrize("times", [1, 9])
 def test_dates_where_numbers_were_are_refused_in_a_few_rows_and_in_many(times):
     values = pd.DataFrame({"c": pd.to_datetime(["2020-01-01"] * times)})
     with pytest.raises(SchemaError, match="column 'c' holds dates, and numbers when the stack was trained"):
-        columns_of(values).slots(Column("c", "number"))
+        columns_of(values, [NUMBER]).slots(NUMBER)
+
+
+def test_columns_that_are_not_read_are_not_looked_at_in_one_row():
+    rows = pd.DataFrame({"a": np.arange(40.0), "b": ["u", "v"] * 20})
+    schema = Table.learn(rows).schema
+    beyond = pa.chunked_array([pa.array([10**8], pa.int32()).cast(pa.date32())])  # a date Python cannot hold
+    one = rows.tail(1).assign(more=pd.arrays.ArrowExtensionArray(beyond), id=[["a", "list"]])
+    with pytest.warns(StackmlWarning, match="not trained on"):
+        table = Table.of(one[["more", "b", "id", "a"]], schema)
+    assert (table.numbers.tolist(), table.codes.tolist()) == ([[39.0]], [[1]])
+
+
+def test_a_whole_number_that_no_float_holds_is_named_when_a_table_is_learned():
+    rows = pd.DataFrame({"a": range(40), "c": pd.Series([1, 10**400] * 20, dtype=object)})
+    with pytest.raises(DataError, match="column 'c', row 1: a whole number beyond float32"):
+        Table.learn(rows)
