@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import lightgbm as lgb
 import numpy as np
 import pytest
 import xgboost as xgb
 
 from stackml.foundation.errors import StorageError
-from stackml.learners.trees.arrays import ALL_BITS, rounded
+from stackml.learners.trees.arrays import ALL_BITS, rounded, stable_order
 from stackml.learners.trees.booster import Part, Sum
 from stackml.learners.trees.from_lightgbm import trees_from_text
 from stackml.learners.trees.from_xgboost import trees_from_ubjson
@@ -148,7 +150,25 @@ def test_many_nodes_are_divided_among_boosters(rows, monkeypatch):
     monkeypatch.setattr(booster, "_PORTION", 200)
     divided = Sum([Part(trees, 0, 0.5), Part(trees, 0, 0.5)], 3)
     np.testing.assert_allclose(divided.of(rows), whole, atol=1e-5)
-    assert len(divided._boosters) > 10
+    assert len(list(divided._boosters())) > 10
+
+
+def test_threads_that_ask_together_first_have_the_sums_of_one_alone(rows, monkeypatch):
+    from stackml.learners.trees import booster
+
+    monkeypatch.setattr(booster, "_PORTION", 200)
+    part = Part(trees_from_text(of_lightgbm(rows, "binary")[0]), 0, 1.0)
+    alone, asked = Sum([part], 1).of(rows), Sum([part], 1)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: asked.of(rows), range(8)))
+    assert len(list(asked._boosters())) > 3
+    assert all(np.array_equal(sums, alone) for sums in found)
+
+
+@pytest.mark.parametrize("highest", [3, 2**16 - 1, 2**16, 2**40])
+def test_equal_keys_keep_their_order(highest):
+    keys = np.append(np.random.default_rng(0).integers(0, 3, 500), [highest, 0, highest])
+    np.testing.assert_array_equal(stable_order(keys), np.argsort(keys, kind="stable"))
 
 
 @pytest.fixture(scope="module")
