@@ -40,9 +40,10 @@ from stackml.stack.file import write_stack
 from stackml.stack.fitted import Member
 from stackml.stack.inputs import EncodedTarget, assemble_target, plain_labels
 from stackml.stack.labels import dtype_name
-from stackml.stack.leaderboard import leaderboard, oof_frame, plain_rows, plan_record, replayed
+from stackml.stack.leaderboard import leaderboard, oof_frame, plain_rows
 from stackml.stack.outside.freezing import check_sources
 from stackml.stack.recipe import Recipe, checked_folds
+from stackml.stack.replay import plan_record, replayed
 from stackml.stack.weighing import Weighing
 from stackml.tables.reading import to_frame
 from stackml.tables.schema import Overrides

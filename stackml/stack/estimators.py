@@ -72,7 +72,8 @@ class StackClassifier(ClassifierMixin, BaseStack):
         Types of your own scikit-learn learners that may be read back from `cache_dir`; without
         them such a learner is fitted again, with a warning that names them.
     plan : mapping, optional
-        A recorded ``plan_`` to repeat exactly, without its clock.
+        A recorded ``plan_`` to repeat exactly, without its clock; refused where it was recorded with
+        another combiner, or with learners of other kinds or parameters.
     n_jobs : int, optional
         Fits that run at once, one thread each; all cores by default. Changes no result.
     random_state : int, default=0

@@ -1,24 +1,16 @@
-"""Who did what in a stack, as one table and as a plan that can be repeated."""
+"""Who did what in a stack, as one table, and what was said out of fold."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from stackml.combiners.catalog import default_candidates
-from stackml.foundation.errors import ParameterError, near_miss
-from stackml.learners.base import Learner
 from stackml.metrics.catalog import Metric, get_metric
-from stackml.oof.plan import ALL_ROWS, OUT_OF_BAG
 from stackml.oof.result import LearnerRun
-from stackml.stack.arguments import checked_refits
 from stackml.stack.building import Built
 from stackml.stack.pricing import Price, on_the_front, prices_of, whole_price
-from stackml.stack.recipe import AUTO, MOST_ROWS, LayerTrial, Recipe
 
 STACK = "stack"
 PLAN_VERSION = 1
@@ -120,117 +112,6 @@ def _scores(prediction: np.ndarray, built: Built, metric: Metric) -> tuple[float
     loss = get_metric("rmse" if target.problem.is_regression else "log_loss")
     values = target.values[known]
     return metric.value(values, shown, weight), loss.value(values, shown, weight)
-
-
-def plan_record(built: Built) -> dict[str, Any]:
-    """Return what ran, as JSON values: enough to repeat the fit exactly without its clock."""
-    fits = []
-    asked = dict(built.recipe.learners)
-    paced = []
-    for number, result in enumerate(built.layers, start=1):
-        for run in result.runs:
-            shown = {"layer": number, "learner": run.name, "kind": run.learner.kind, "status": run.status}
-            if not run.fitted:
-                fits.append({**shown, "fold": None, "rounds": None, "seconds": None, "message": run.message})
-                continue
-            changed = _changes(asked.get(run.name, run.learner), run)
-            if changed:
-                paced.append({"layer": number, "learner": run.name, "parameters": changed})
-            first = OUT_OF_BAG if run.out_of_bag else 0
-            rounds = list(enumerate(run.fold_rounds, start=first))
-            rounds.extend((ALL_ROWS, used) for used in run.refit_rounds)
-            for (fold, used), seconds in zip(rounds, run.seconds, strict=True):
-                fits.append({**shown, "fold": fold, "rounds": used, "seconds": round(seconds, 4)})
-    return {
-        "version": PLAN_VERSION,
-        "folds": built.layers[0].folds.kind,
-        "n_folds": built.layers[0].folds.n_folds,
-        "folds_asked": built.recipe.folds if isinstance(built.recipe.folds, int) else None,
-        "notes": list(built.layers[0].folds.notes),
-        "seed": built.recipe.seed,
-        "strict": built.recipe.strict,
-        "refit": built.recipe.refits,
-        "combiner": built.combined.combiner.kind,
-        "paced": paced,
-        "repeats": {r.name: list(r.repeats) for r in built.layers[-1].fitted if len(r.repeats) > 1},
-        "tried": built.combined.choice.tried,
-        "layers": len(built.layers),
-        "layers_tried": [{**asdict(t), "learners": list(t.learners)} for t in built.recipe.grown],
-        "fits": fits,
-    }
-
-
-def _changes(asked: Learner, run: LearnerRun) -> dict[str, Any]:
-    """Return what was changed of a learner so that it kept the limit."""
-    used = run.learner.parameters
-    if type(asked) is not type(run.learner):  # a layer below keeps what the last one has replaced
-        asked = run.learner
-    found = {name: used[name] for name, value in asked.parameters.items() if used.get(name) != value}
-    changed = {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
-    return changed | ({} if run.most_rows is None else {MOST_ROWS: run.most_rows})
-
-
-def replayed(recipe: Recipe, plan: Mapping[str, Any]) -> Recipe:
-    """Return the recipe that repeats a recorded plan: its learners, rounds, seed and way of stopping.
-
-    Raises
-    ------
-    ParameterError
-        If the plan fitted a learner, or a combiner, that the recipe does not describe.
-    """
-    rounds: dict[tuple[int, str, int], int] = {}
-    only: dict[int, set[str]] = {}
-    refitted: dict[str, tuple[int | None, ...]] = {}
-    known = [name for name, _ in recipe.learners]
-    last = max((fit["layer"] for fit in plan["fits"] if fit["status"] == "fitted"), default=1)
-    for fit in plan["fits"]:
-        if fit["status"] != "fitted":
-            continue
-        layer, name = fit["layer"], fit["learner"]
-        if name not in known:
-            raise ParameterError(
-                f"plan: learners= lacks '{name}', which the plan fitted{near_miss(name, known)}; "
-                "repeat a plan with the learners it was recorded with"
-            )
-        only.setdefault(layer, set()).add(name)
-        if fit["fold"] == ALL_ROWS and layer == last:
-            refitted[name] = (*refitted.get(name, ()), fit["rounds"])
-        if fit["rounds"] is not None:
-            rounds.setdefault((layer, name, fit["fold"]), int(fit["rounds"]))
-    unasked = set(plan.get("tried", ())) - {candidate.kind for candidate in default_candidates()}
-    if recipe.combiner is None and unasked:
-        raise ParameterError(
-            f"plan: it was recorded with combiner='{min(unasked)}', which 'auto' does not choose from; "
-            "repeat a plan with the combiner it was recorded with"
-        )
-    return replace(
-        recipe,
-        seed=int(plan["seed"]),
-        strict=bool(plan["strict"]),
-        folds=recipe.folds if plan.get("folds_asked") is None else int(plan["folds_asked"]),
-        rounds=rounds,
-        only=only,
-        refits=checked_refits(plan.get("refit") or 0),
-        repeats={name: tuple(done) for name, done in plan.get("repeats", {}).items()},
-        tried=tuple(plan.get("tried", ())),
-        refit_only=frozenset(refitted),
-        refit_rounds=refitted,
-        layers=max(only, default=1) if recipe.layers == AUTO else recipe.layers,
-        grown=_trials_of(plan),
-        paced={(p["layer"], p["learner"]): p["parameters"] for p in plan.get("paced", [])},
-    )
-
-
-def _trials_of(plan: Mapping[str, Any]) -> tuple[LayerTrial, ...]:
-    try:
-        return tuple(
-            LayerTrial(**{**tried, "learners": tuple(tried["learners"])})
-            for tried in plan.get("layers_tried", ())
-        )
-    except (TypeError, KeyError) as error:
-        raise ParameterError(
-            f"plan: its 'layers_tried' cannot be read ({error}); give the `plan_` of a fitted stack as it was"
-        ) from error
 
 
 def oof_frame(built: Built, index: pd.Index) -> pd.DataFrame:

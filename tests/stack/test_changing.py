@@ -1,4 +1,4 @@
-"""Adding, dropping, compacting, replaying: only what must be fitted is fitted."""
+"""Adding, dropping, compacting: only what must be fitted is fitted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 from stackml.foundation.errors import FitError, ParameterError
-from stackml.learners.catalog import make_learner
 from stackml.stack import StackClassifier
 
 MADE = {"learners": ["logistic", "extra_trees"], "folds": 3, "combiner": "auto"}
@@ -182,75 +181,6 @@ def test_compacting_changes_no_bit_of_a_prediction(classifier, rows, three, comb
     assert stack.transform(rows).shape[1] == len(stack.get_feature_names_out())
     with pytest.raises(ParameterError, match="add_learner needs the rows the stack was fitted on"):
         stack.add_learner("neighbors")
-
-
-ROUNDS = ["lightgbm", "xgboost", "extra_trees", "mlp", "logistic"]
-
-
-def replay(stack, rows, y, **given):
-    again = StackClassifier(**{**stack.get_params(), "plan": stack.plan_, **given})
-    return again.fit(rows, y)
-
-
-@pytest.mark.parametrize(("strict", "layers"), [(False, 1), (True, 1), (False, 2)])
-def test_a_plan_repeats_a_fit(classifier, rows, binary, strict, layers):
-    stack = classifier(learners=ROUNDS, strict=strict, layers=layers).fit(rows, binary)
-    again = replay(stack, rows, binary)
-    assert np.array_equal(again.predict_proba(rows), stack.predict_proba(rows))
-    assert np.array_equal(again.oof_, stack.oof_)
-    assert without_seconds(again.plan_) == without_seconds(stack.plan_)
-
-
-def test_a_plan_repeats_a_fit_over_time(classifier, rows, binary):
-    stack = classifier(learners=ROUNDS, folds=3).fit(rows, binary, time=np.arange(150))
-    again = StackClassifier(**{**stack.get_params(), "plan": stack.plan_}).fit(
-        rows, binary, time=np.arange(150)
-    )
-    assert np.array_equal(again.predict_proba(rows), stack.predict_proba(rows))
-
-
-@pytest.mark.parametrize("strict", [False, True])
-def test_a_plan_repeats_a_fit_whose_clock_ran_out(classifier, rows, binary, strict):
-    many = pd.concat([rows] * 20, ignore_index=True)
-    y = np.tile(binary, 20)
-    y = np.where(np.random.default_rng(1).random(len(y)) < 0.2, 1 - y, y)
-    patient = ("patient", make_learner("lightgbm", learning_rate=0.003))  # wants hundreds of rounds
-    stack = classifier(learners=[patient], strict=strict, time_limit=0.4).fit(many, y)
-    unhurried = classifier(learners=[patient], strict=strict).fit(many, y)
-    assert stack.plan_["fits"][0]["rounds"] < unhurried.plan_["fits"][0]["rounds"]
-    again = replay(stack, many, y)
-    assert np.array_equal(again.predict_proba(many), stack.predict_proba(many))
-    assert np.array_equal(again.oof_, stack.oof_, equal_nan=True)
-
-
-def test_a_plan_brings_its_own_seed_and_way_of_stopping(classifier, rows, binary):
-    stack = classifier(learners=["lightgbm", "extra_trees"], random_state=None, strict=True).fit(rows, binary)
-    again = replay(stack, rows, binary, strict=False, random_state=5)
-    assert np.array_equal(again.predict_proba(rows), stack.predict_proba(rows))
-
-
-def test_a_plan_survives_its_way_through_json(classifier, rows, binary):
-    import json
-
-    stack = classifier(learners=["lightgbm", "logistic"]).fit(rows, binary)
-    again = replay(stack, rows, binary, plan=json.loads(json.dumps(stack.plan_)))
-    assert np.array_equal(again.predict_proba(rows), stack.predict_proba(rows))
-
-
-def test_a_plan_of_other_learners_is_refused(classifier, rows, binary):
-    plan = classifier(**MADE).fit(rows, binary).add_learner("lightgbm").plan_
-    with pytest.raises(ParameterError, match="plan: learners= lacks 'lightgbm', which the plan fitted"):
-        classifier(**MADE, plan=plan).fit(rows, binary)
-
-
-def test_a_plan_of_a_combiner_that_auto_does_not_know_is_refused(classifier, rows, binary):
-    plan = classifier(**{**MADE, "combiner": "vote"}).fit(rows, binary).plan_
-    with pytest.raises(ParameterError, match=r"plan: it was recorded with combiner='vote', .* repeat a plan"):
-        classifier(**{**MADE, "combiner": "auto"}, plan=plan).fit(rows, binary)
-
-
-def without_seconds(plan):
-    return {**plan, "fits": [{k: v for k, v in fit.items() if k != "seconds"} for fit in plan["fits"]]}
 
 
 def test_a_listener_hears_of_every_fit_from_one_thread(classifier, rows, binary):

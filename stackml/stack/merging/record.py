@@ -12,9 +12,10 @@ from stackml.combiners.base import FittedCombiner
 from stackml.metrics.catalog import Metric, default_metric, get_metric
 from stackml.metrics.intervals import score_together
 from stackml.stack.fitted import FittedStack
-from stackml.stack.leaderboard import PLAN_VERSION, STACK
+from stackml.stack.leaderboard import STACK
 from stackml.stack.merging.parents import JudgedRows
 from stackml.stack.pricing import megabytes
+from stackml.stack.replay import PLAN_VERSION
 
 MERGED, ENSEMBLE = "merged", "ensemble"
 _LOSSES = {"binary": "log_loss", "multiclass": "log_loss", "regression": "rmse"}

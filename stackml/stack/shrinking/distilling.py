@@ -32,8 +32,9 @@ from stackml.splitting.base import Fold, Folds
 from stackml.splitting.holdout import holdout_split
 from stackml.stack.building import Built
 from stackml.stack.fitted import FittedStack, Layer, Member
-from stackml.stack.leaderboard import PLAN_VERSION, STACK
+from stackml.stack.leaderboard import STACK
 from stackml.stack.pricing import Price, price_of
+from stackml.stack.replay import PLAN_VERSION
 from stackml.stack.shrinking.inventing import invented_rows
 from stackml.tables.table import Table
 from stackml.tables.target import Problem, Target
