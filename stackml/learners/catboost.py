@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 import numpy.typing as npt
 
-from stackml.foundation.errors import SchemaError, StorageError
+from stackml.foundation.errors import ParameterError, SchemaError, StorageError
 from stackml.foundation.optional import optional
 from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Rows
 from stackml.learners.boosting import (
@@ -40,6 +40,8 @@ _BUILDING = Lock()
 
 _LOSSES = {"binary": "Logloss", "multiclass": "MultiClass", "regression": "RMSE"}
 _LEAST_PROBABILITY = 1e-6
+_FEW_CATEGORIES, _MANY_CATEGORIES = 2, 32  # of a column that is read as indicators
+_FEW_COLUMNS = 8  # of more than few categories
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +122,10 @@ class CatBoostLearner(Learner):
         Noise added to the scores of splits.
     max_ctr_complexity : int
         Most categories combined into one; 2 was measured to take twice the time.
+    one_hot_max_size : int, optional
+        Columns of up to so many categories (2 or more) are read as one indicator a category; others
+        by ordered statistics of the target, which cost time for each column. By default 32 where
+        more than 8 columns have three categories or more, else 2 (experiments/0023-catboost-categories).
     max_rounds : int
         Most trees.
     patience : int, optional
@@ -136,6 +142,7 @@ class CatBoostLearner(Learner):
     l2_leaf_reg: float = 3.0
     random_strength: float = 1.0
     max_ctr_complexity: int = 1
+    one_hot_max_size: int | None = None
     max_rounds: int = 2000
     patience: int | None = None
 
@@ -146,6 +153,11 @@ class CatBoostLearner(Learner):
             fractions=(),
             not_negative=("l2_leaf_reg", "random_strength"),
         )
+        if self.one_hot_max_size is not None and self.one_hot_max_size < _FEW_CATEGORIES:
+            raise ParameterError(
+                f"learner 'catboost': one_hot_max_size={self.one_hot_max_size} must be {_FEW_CATEGORIES} or "
+                "more, or None for a choice by the table"
+            )
 
     @property
     def prepare_key(self) -> tuple[Any, ...]:
@@ -191,7 +203,7 @@ class CatBoostLearner(Learner):
         if len(np.unique(labels)) == 1 or not learned.varies:
             # The library refuses both.
             return FittedCatBoost(b"", outputs, prepared.n_features, 1, _prior(outputs, target, rows))
-        model = catboost.CatBoost(self._settings(target, patience.limit, seed))
+        model = catboost.CatBoost(self._settings(target, patience.limit, seed, self._one_hot(prepared)))
         held = None if stop_rows is None else _pool(prepared.take(stop_rows), outputs, target, stop_rows)
         if held is not None:
             model.set_params(use_best_model=True, od_type="Iter", od_wait=rounds)
@@ -199,7 +211,14 @@ class CatBoostLearner(Learner):
         blob = bytes(model._serialize_model())
         return FittedCatBoost(blob, outputs, prepared.n_features, int(model.tree_count_))
 
-    def _settings(self, target: Target, n_rounds: int, seed: int) -> dict[str, Any]:
+    def _one_hot(self, blocks: Blocks) -> int:
+        if self.one_hot_max_size is not None:
+            return self.one_hot_max_size
+        categories = blocks.codes.max(axis=0, initial=-1) + 1
+        is_wide = np.count_nonzero(categories > _FEW_CATEGORIES) > _FEW_COLUMNS
+        return _MANY_CATEGORIES if is_wide else _FEW_CATEGORIES
+
+    def _settings(self, target: Target, n_rounds: int, seed: int, one_hot: int) -> dict[str, Any]:
         problem = target.problem
         classes = {"classes_count": problem.n_classes} if problem.kind == "multiclass" else {}
         return classes | {
@@ -210,6 +229,7 @@ class CatBoostLearner(Learner):
             "l2_leaf_reg": self.l2_leaf_reg,
             "random_strength": self.random_strength,
             "max_ctr_complexity": self.max_ctr_complexity,
+            "one_hot_max_size": one_hot,
             # Stated because the default changes with `iterations`: a replay would differ.
             "leaf_estimation_iterations": 10 if problem.kind == "binary" else 1,
             "random_seed": seed,

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stackml.foundation.errors import MissingExtraError
+from stackml.foundation.errors import MissingExtraError, ParameterError
 from stackml.foundation.optional import installed
 from stackml.learners.base import Budget
 from stackml.learners.catboost import Blocks, CatBoostLearner
@@ -61,3 +61,28 @@ def test_no_file_is_written(tmp_path, monkeypatch):
     learner = CatBoostLearner()
     learner.fit(learner.prepare(table), target, np.arange(100), np.arange(100, 120), Budget(rounds=3), 0)
     assert list(tmp_path.iterdir()) == []
+
+
+@needs_catboost
+@pytest.mark.parametrize(("n_columns", "chosen", "not_chosen"), [(8, 2, 32), (9, 32, 2)])
+def test_many_columns_of_categories_are_read_as_indicators(n_columns, chosen, not_chosen):
+    rng = np.random.default_rng(0)
+    words = rng.choice(list("abcde"), size=(400, n_columns))
+    frame = pd.DataFrame(words, columns=[f"c{i}" for i in range(n_columns)])
+    frame["flag"] = rng.choice(["yes", "no"], size=400)  # two categories never count
+    table = Table.learn(frame, Overrides())
+    y = (frame["c0"] == "a") + (frame["c1"] > "b") * (frame["c2"] < "d") + rng.normal(size=400)
+    target = Target(Problem("regression"), y.to_numpy(dtype=np.float64))
+
+    def predicted(**given):
+        learner = CatBoostLearner(**given)
+        fitted = learner.fit(learner.prepare(table), target, np.arange(400), None, Budget(rounds=30), 0)
+        return fitted.predict(table)
+
+    np.testing.assert_array_equal(predicted(), predicted(one_hot_max_size=chosen))
+    assert not np.array_equal(predicted(), predicted(one_hot_max_size=not_chosen))
+
+
+def test_less_than_two_categories_cannot_be_a_column():
+    with pytest.raises(ParameterError, match=r"one_hot_max_size=1 must be 2 or more, or None"):
+        CatBoostLearner(one_hot_max_size=1)
