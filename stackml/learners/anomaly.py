@@ -18,7 +18,13 @@ from stackml.learners.base import Budget, FittedLearner, Learner, OutputKind, Pr
 from stackml.learners.boosting import check_parameters, check_width, training_rows
 from stackml.storage.fields import finite_array, finite_number, refuse
 from stackml.storage.state import State
-from stackml.storage.trees import Forest, forest_from_state, forest_from_trees, mean_path_length, rebuild_tree
+from stackml.storage.trees import (
+    Forest,
+    forest_from_state,
+    forest_from_trees,
+    mean_path_length,
+    rebuild_trees,
+)
 from stackml.tables.table import Table
 from stackml.tables.target import Problem, Target
 
@@ -137,7 +143,7 @@ class FittedIsolationForest(FittedLearner):
 
     @cached_property
     def _trees(self) -> list[Any]:
-        return [rebuild_tree(self.forest, i) for i in range(self.forest.n_trees)]
+        return rebuild_trees(self.forest)
 
     def scores(self, matrix: npt.NDArray[np.float32]) -> Floats:
         """Return the scores of the paper, ``2 ** -(mean path length / usual)``."""

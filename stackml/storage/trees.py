@@ -203,48 +203,56 @@ def forest_from_state(state: State, where: str = "forest") -> Forest:
     return forest
 
 
-def rebuild_tree(forest: Forest, index: int) -> Any:
-    """Return one tree as ``sklearn.tree._tree.Tree``.
+def rebuild_trees(forest: Forest) -> list[Any]:
+    """Return the trees as ``sklearn.tree._tree.Tree``.
 
     Parameters
     ----------
     forest : Forest
         From `forest_from_state` or `forest_from_trees`.
-    index : int
-        Which tree, from 0.
 
     Returns
     -------
-    sklearn.tree._tree.Tree
-        Its ``predict(X)`` and ``apply(X)`` equal the original's bit for bit for float32 `X` of shape
-        (n_rows, n_features); it does not check that shape itself. Impurities, weights and the values
-        of inner nodes are zero, so it serves prediction alone.
+    list of sklearn.tree._tree.Tree
+        ``predict(X)`` and ``apply(X)`` of each equal the original's bit for bit for float32 `X` of
+        shape (n_rows, n_features); it does not check that shape itself. Impurities, weights and the
+        values of inner nodes are zero, so it serves prediction alone.
 
     Raises
     ------
     StorageError
         If the installed scikit-learn lays out its nodes in a way this module does not know.
     """
-    from sklearn.tree._tree import NODE_DTYPE, Tree
+    from sklearn.tree._tree import NODE_DTYPE
 
     dtype = np.dtype(NODE_DTYPE)
     if not set(dtype.names or ()) >= _NEEDED:
         raise StorageError("this scikit-learn stores trees in a way stackml does not know; upgrade stackml")
+    # Every tree copies what it is given, so that all can be given the same memory, one after the other.
+    largest = int(forest.node_count.max(initial=0))
+    nodes, values = np.zeros(largest, dtype), np.zeros((largest, *forest.leaf_value.shape[1:]))
+    sizes = forest.node_count.tolist()
+    return [_rebuilt(forest, i, nodes[:size], values[:size]) for i, size in enumerate(sizes)]
+
+
+def _rebuilt(forest: Forest, index: int, nodes: np.ndarray, values: np.ndarray) -> Any:
+    from sklearn.tree._tree import Tree
+
     start, stop = forest.first_node[index : index + 2]
     inner_start, inner_stop = forest.first_inner[index : index + 2]
     left, right = forest.left_step[start:stop], forest.right_step[start:stop]
     inner = left > 0
     here = np.arange(stop - start)
-    nodes = np.zeros(stop - start, dtype)
     nodes["left_child"] = np.where(inner, here + left, _LEAF)
     nodes["right_child"] = np.where(inner, here + right, _LEAF)
     nodes["feature"] = nodes["threshold"] = _NO_FEATURE
     nodes["feature"][inner] = forest.feature[inner_start:inner_stop]
     nodes["threshold"][inner] = forest.threshold[inner_start:inner_stop]
+    nodes["missing_go_to_left"] = 0
     nodes["missing_go_to_left"][inner] = forest.missing_left[inner_start:inner_stop]
     if forest.n_node_samples is not None:
         nodes["n_node_samples"] = forest.n_node_samples[start:stop]
-    values = np.zeros((stop - start, *forest.leaf_value.shape[1:]))
+    values[inner] = 0.0
     values[~inner] = forest.leaf_value[start - inner_start : stop - inner_stop]
     tree = Tree(forest.n_features, forest.n_classes.astype(np.intp), len(forest.n_classes))
     tree.__setstate__(

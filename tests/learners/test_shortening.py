@@ -7,7 +7,7 @@ import pytest
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 
 from stackml.learners.shortening import short_thresholds, short_values
-from stackml.storage.trees import forest_from_trees, rebuild_tree
+from stackml.storage.trees import forest_from_trees, rebuild_trees
 
 
 @pytest.mark.parametrize("make", [RandomForestRegressor, ExtraTreesRegressor])
@@ -21,8 +21,8 @@ def test_rows_learned_from_end_in_the_same_leaves(make) -> None:
     grown = make(20, random_state=0, min_samples_leaf=2).fit(X, X[:, 1] + X[:, 2])
     forest = forest_from_trees(grown.estimators_)
     short = short_thresholds(forest, X)
-    for tree in range(forest.n_trees):
-        np.testing.assert_array_equal(rebuild_tree(short, tree).apply(X), rebuild_tree(forest, tree).apply(X))
+    for of_short, tree in zip(rebuild_trees(short), rebuild_trees(forest), strict=True):
+        np.testing.assert_array_equal(of_short.apply(X), tree.apply(X))
     sizes = [len(zlib.compress(f.threshold.tobytes())) for f in (forest, short)]
     assert sizes[1] < (0.8 if make is ExtraTreesRegressor else 1.0) * sizes[0]
 

@@ -22,7 +22,7 @@ from stackml.storage.trees import (
     forest_from_state,
     forest_to_state,
     mean_path_length,
-    rebuild_tree,
+    rebuild_trees,
 )
 
 rng = np.random.default_rng(0)
@@ -56,8 +56,7 @@ def test_rebuilt_trees_equal_the_originals_bit_for_bit(tmp_path: Path, name: str
     model = FORESTS[name]
     forest = forest_from_state(through_file(tmp_path / "a", forest_to_state(model.estimators_)))
     assert forest.n_trees == len(model.estimators_)
-    for i, estimator in enumerate(model.estimators_):
-        tree = rebuild_tree(forest, i)
+    for estimator, tree in zip(model.estimators_, rebuild_trees(forest), strict=True):
         assert np.array_equal(tree.apply(Z), estimator.tree_.apply(Z))
         assert tree.predict(Z).tobytes() == estimator.tree_.predict(Z).tobytes()
         assert tree.max_depth == estimator.tree_.max_depth
@@ -69,8 +68,8 @@ def test_a_forest_put_back_into_its_estimator_predicts_the_same() -> None:
     before = model.predict_proba(Z[:-2])
     forest = forest_from_state(forest_to_state(model.estimators_))
     total = np.zeros((len(Z) - 2, 3))
-    for i in range(forest.n_trees):
-        total += rebuild_tree(forest, i).predict(Z[:-2])
+    for tree in rebuild_trees(forest):
+        total += tree.predict(Z[:-2])
     assert np.array_equal(total / forest.n_trees, before)
 
 
@@ -81,7 +80,7 @@ def test_storing_a_rebuilt_forest_again_changes_nothing() -> None:
 
     state = forest_to_state(FORESTS["rf best first"].estimators_, keep_samples=True)
     forest = forest_from_state(state)
-    again = forest_to_state([Holder(rebuild_tree(forest, i)) for i in range(5)], keep_samples=True)
+    again = forest_to_state([Holder(tree) for tree in rebuild_trees(forest)], keep_samples=True)
     assert state.keys() == again.keys()
     assert all(np.array_equal(state[key], again[key]) for key in state)
 
@@ -92,9 +91,10 @@ def test_isolation_scores_equal_the_originals_bit_for_bit(tmp_path: Path, column
     state = through_file(tmp_path / "a", forest_to_state(model.estimators_, keep_samples=True))
     forest = forest_from_state(state)
     depths = np.zeros(len(Z))
+    trees = rebuild_trees(forest)
     for i, features in enumerate(model.estimators_features_):
         rows = np.ascontiguousarray(Z[:, features])
-        depths += forest.path_length[forest.first_node[i] + rebuild_tree(forest, i).apply(rows)]
+        depths += forest.path_length[forest.first_node[i] + trees[i].apply(rows)]
     mean = mean_path_length(np.array([model.max_samples_]))
     assert np.array_equal(-(2 ** (-depths / (forest.n_trees * mean))), model.score_samples(Z))
 
@@ -199,4 +199,4 @@ def test_a_scikit_learn_with_another_node_layout_is_refused(monkeypatch: pytest.
     forest = forest_from_state(forest_to_state(FORESTS["roots alone"].estimators_))
     monkeypatch.setattr(compiled, "NODE_DTYPE", {"names": ["split"], "formats": ["<i8"]})
     with pytest.raises(StorageError, match="stores trees in a way stackml does not know; upgrade stackml"):
-        rebuild_tree(forest, 0)
+        rebuild_trees(forest)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from stackml.learners.trees.arrays import Floats32, Ints, Longs
 from stackml.learners.trees.from_forest import shape_of
 from stackml.learners.trees.walk import Walker
-from stackml.storage.trees import Forest, rebuild_tree
+from stackml.storage.trees import Forest, rebuild_trees
 
 
 class Leaves:
@@ -75,4 +75,4 @@ class Leaves:
         # Without their values, which would take eight bytes a class and node.
         n_leaves = len(self._shares)
         bare = replace(self._forest, n_classes=np.ones(1, np.int64), leaf_value=np.zeros((n_leaves, 1, 1)))
-        return [rebuild_tree(bare, i) for i in range(bare.n_trees)]
+        return rebuild_trees(bare)
