@@ -6,8 +6,9 @@ learners, of the extra columns for each output, and intercepts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ from stackml.decision.newton import penalised_logistic
 from stackml.tables.target import Problem
 
 _INTERCEPT_PENALTY = 1e-3
+
+Bools: TypeAlias = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +54,12 @@ class Rowwise:
             self.problem,
         )
 
+    def only(self, learners: Sequence[int]) -> Rowwise:
+        """Return the rows with the links of the given learners alone."""
+        if len(learners) == len(self.links):
+            return self
+        return Rowwise(self.links[list(learners)], self.extras, self.y, self.weight, self.problem)
+
     @property
     def n_outputs(self) -> int:
         """Columns of the prediction."""
@@ -68,23 +77,23 @@ class Rowwise:
         return np.column_stack([self.links[:, :, 0].T, self.extras, ones])
 
 
-def fit_linear(
-    data: Rowwise, penalty: float, nonnegative: bool, start: FloatArray | None = None
-) -> FloatArray:
+def fit_linear(data: Rowwise, penalty: float, bounded: Bools, start: FloatArray | None = None) -> FloatArray:
     """Return the coefficients of least loss plus ``0.5 * penalty * |b - prior|^2``.
+
+    Weights of learners that are `bounded`, shape (n_predictors,), are 0 or more.
 
     Loss is summed over rows (log loss, or half the squared error in units of the plain mean's),
     so the penalty counts in rows whatever their number.
     """
     if data.problem.kind == "multiclass":
-        return _multinomial(data, penalty, nonnegative, start)
+        return _multinomial(data, penalty, bounded, start)
     X, prior = data.flat(), data.prior()
     pulls = np.full(X.shape[1], penalty)
     pulls[-1] = _INTERCEPT_PENALTY
     if data.problem.is_regression:
-        return _ridge(X, data, pulls, prior, nonnegative)
-    if nonnegative:
-        return _nonnegative_logistic(X, data, pulls, prior, start)
+        return _ridge(X, data, pulls, prior, bounded)
+    if bounded.any():
+        return _bounded_logistic(X, data, pulls, prior, bounded, start)
     return penalised_logistic(X, data.y, data.weight, pulls, prior, start)
 
 
@@ -107,9 +116,7 @@ def losses_of(data: Rowwise, z: FloatArray) -> FloatArray:
     return np.asarray(-np.take_along_axis(log_softmax(z, axis=1), own, axis=1)[:, 0])
 
 
-def _ridge(
-    X: FloatArray, data: Rowwise, pulls: FloatArray, prior: FloatArray, nonnegative: bool
-) -> FloatArray:
+def _ridge(X: FloatArray, data: Rowwise, pulls: FloatArray, prior: FloatArray, bounded: Bools) -> FloatArray:
     """Weighted ridge around the prior, on centred columns, the intercept free."""
     n_links = len(data.links)
     w = data.weight / data.weight.sum()
@@ -124,18 +131,23 @@ def _ridge(
     right = A.T @ (data.weight * target) + scale * prior[:-1]
     gram[np.diag_indices_from(gram)] += 1e-12 * max(float(np.trace(gram)), 1e-300)
     slopes = np.asarray(np.linalg.solve(gram, right))
-    if nonnegative and (slopes[:n_links] < 0).any():
+    if (slopes[:n_links][bounded] < 0).any():
 
         def objective(b: FloatArray, with_slopes: bool) -> tuple[float, FloatArray, FloatArray]:
             pushed = gram @ b
             return float(b @ (0.5 * pushed - right)), pushed - right, gram
 
-        slopes = _bounded_newton(objective, slopes, n_links)
+        slopes = _bounded_newton(objective, slopes, bounded)
     return np.append(slopes, y_centre - float(centre @ slopes))
 
 
-def _nonnegative_logistic(
-    X: FloatArray, data: Rowwise, pulls: FloatArray, prior: FloatArray, start: FloatArray | None
+def _bounded_logistic(
+    X: FloatArray,
+    data: Rowwise,
+    pulls: FloatArray,
+    prior: FloatArray,
+    bounded: Bools,
+    start: FloatArray | None,
 ) -> FloatArray:
     y, weight = data.y, data.weight
 
@@ -152,31 +164,32 @@ def _nonnegative_logistic(
         hessian[np.diag_indices_from(hessian)] += pulls + 1e-10
         return value, gradient, hessian
 
-    return _bounded_newton(objective, prior if start is None else start, len(data.links))
+    return _bounded_newton(objective, prior if start is None else start, bounded)
 
 
 def _bounded_newton(
-    objective: Objective, start: FloatArray, n_bounded: int, max_steps: int = 100
+    objective: Objective, start: FloatArray, bounded: Bools, max_steps: int = 100
 ) -> FloatArray:
-    """Return the minimum of a convex function whose first arguments may not be negative.
+    """Return the minimum of a convex function whose first arguments, where bounded, may not be negative.
 
     Newton's method on the arguments that are free, projected onto the bounds; plain Newton
     where no bound holds.
     """
     b = np.array(start, dtype=np.float64)
-    b[:n_bounded] = np.maximum(b[:n_bounded], 0.0)
+    bounds = np.full(len(b), -np.inf)
+    bounds[: len(bounded)][bounded] = 0.0
+    b = np.maximum(b, bounds)
     value = objective(b, False)[0]
     for _ in range(max_steps):
         _, gradient, hessian = objective(b, True)
-        held = (b <= 1e-9) & (gradient > 0)
-        held[n_bounded:] = False
+        held = (b <= bounds + 1e-9) & (gradient > 0)
         free = ~held
         step = np.where(held, b, 0.0)
         if free.any():
             step[free] = np.linalg.solve(hessian[np.ix_(free, free)], gradient[free])
         if float(gradient @ step) <= 1e-12 * (1.0 + abs(value)):
             break
-        b, new = _projected_step(objective, b, value, gradient, step, n_bounded)
+        b, new = _projected_step(objective, b, value, gradient, step, bounds)
         if new >= value:
             break
         value = new
@@ -189,13 +202,12 @@ def _projected_step(
     value: float,
     gradient: FloatArray,
     step: FloatArray,
-    n_bounded: int,
+    bounds: FloatArray,
 ) -> tuple[FloatArray, float]:
     """Return the first point along the step that lowers the function enough; the start if none does."""
     size = 1.0
     for _ in range(30):
-        candidate = b - size * step
-        candidate[:n_bounded] = np.maximum(candidate[:n_bounded], 0.0)
+        candidate = np.maximum(b - size * step, bounds)
         new = objective(candidate, False)[0]
         if new <= value - 1e-4 * float(gradient @ (b - candidate)):
             return candidate, new
@@ -203,7 +215,7 @@ def _projected_step(
     return b, value
 
 
-def _multinomial(data: Rowwise, penalty: float, nonnegative: bool, start: FloatArray | None) -> FloatArray:
+def _multinomial(data: Rowwise, penalty: float, bounded: Bools, start: FloatArray | None) -> FloatArray:
     prior = data.prior()
     n_links, n_extras, n_out = len(data.links), data.extras.shape[1], data.n_outputs
     cut = n_links + n_extras * n_out
@@ -231,7 +243,8 @@ def _multinomial(data: Rowwise, penalty: float, nonnegative: bool, start: FloatA
         value = loss + 0.5 * float(pulls @ (b - prior) ** 2)
         return value / total, (gradient + pulls * (b - prior)) / total
 
-    bounds = [(0.0 if nonnegative and i < n_links else None, None) for i in range(len(prior))]
+    bounds = [(0.0 if of_learner else None, None) for of_learner in bounded.tolist()]
+    bounds += [(None, None)] * (len(prior) - n_links)
     found = minimize(
         objective,
         prior if start is None else start,

@@ -12,8 +12,9 @@ from scipy.special import expit, softmax
 
 from stackml.combiners.base import Combiner, Context, FittedCombiner, MetaFeatures
 from stackml.combiners.inputs import FloatArray, checked, sampled, weight_of
+from stackml.combiners.linear_choice import fit_needed, informed
 from stackml.combiners.linear_design import LinearDesign
-from stackml.combiners.linear_fit import Rowwise, fit_linear, losses_of, predict_linear
+from stackml.combiners.linear_fit import Bools, Rowwise, fit_linear, losses_of, predict_linear
 from stackml.combiners.nested import own_folds, restricted
 from stackml.foundation.errors import ParameterError
 from stackml.metrics.arrays import weighted_mean
@@ -28,10 +29,12 @@ CLASSES_SHARE = 12  # of the rows that choose a penalty, one in so many does whe
 class LogisticCombiner(Combiner):
     """Weighs the learners' logits (log probabilities, values), with an intercept for each class.
 
-    One weight a learner also where there are many classes, 0 or more: out of fold, a learner that
-    knows nothing leans against the target (the more of a class a fold holds, the fewer of it
-    its model has learned from), and a free weight would turn that round into a score above chance.
-    Non-negative weights are also what makes stacked regressions reliable (Breiman, 1996).
+    One weight a learner also where there are many classes. It may be negative: what a learner
+    overdoes is taken back by one that overdoes it more (docs/decisions/0022). Only learners that
+    go with the target on their own, beyond doubt, are as free: out of fold, one that knows nothing
+    leans against the target (the more of a class a fold holds, the fewer of it its model has learned
+    from), and a negative weight would turn that round into a score above chance. Learners without
+    which the loss hardly rises are left out.
     Scores and passed-through features are free. The penalty draws the weights
     to the plain mean of logits, not to zero; scores and passed-through features (standardised
     numbers, indicators of categories with few values) are drawn to zero. Its strength, in rows,
@@ -42,7 +45,9 @@ class LogisticCombiner(Combiner):
     penalties : tuple of float
         Strengths to choose from, in rows.
     nonnegative : bool
-        Whether learners' weights must be 0 or more.
+        Whether learners' weights must be 0 or more, as Breiman (Stacked regressions, 1996) has them.
+    prune : float
+        A learner is left out where the loss without it rises by less than this part of it.
     most_rows : int
         Beyond this many rows (a twelfth of it, for many classes) a stratified sample chooses
         the penalty; the coefficients are fitted on all rows.
@@ -51,7 +56,8 @@ class LogisticCombiner(Combiner):
     kind: ClassVar[str] = "logistic"
     complexity: ClassVar[int] = 3
     penalties: tuple[float, ...] = (1.0, 10.0, 100.0, 1000.0, 10000.0)
-    nonnegative: bool = True
+    nonnegative: bool = False
+    prune: float = 1e-4
     most_rows: int = 20_000
 
     def __post_init__(self) -> None:
@@ -61,6 +67,8 @@ class LogisticCombiner(Combiner):
             raise ParameterError(
                 f"combiner 'logistic': penalties={self.penalties} must be one or more numbers above 0"
             )
+        if not 0 <= self.prune < 1:
+            raise ParameterError(f"combiner 'logistic': prune={self.prune} must lie within 0 and 1")
         if self.most_rows < 1:
             raise ParameterError(f"combiner 'logistic': most_rows={self.most_rows} must be 1 or more")
 
@@ -69,20 +77,14 @@ class LogisticCombiner(Combiner):
         meta, target = checked(meta, target)
         design = LinearDesign.learn(meta, target.weight)
         data = rowwise(design, meta, target)
-        penalty = self._penalty(data, target, context)
-        coefficients = fit_linear(data, penalty, self.nonnegative)
-        shares = _shares(design, data, coefficients)
-        n_links = len(design.predictors)
-        kept = [i for i in range(n_links) if coefficients[i] != 0.0]
+        bounded = np.ones(len(data.links), dtype=bool) if self.nonnegative else ~informed(data)
+        penalty = self._penalty(data, target, context, bounded)
+        kept, coefficients = fit_needed(data, penalty, bounded, self.prune)
         if not kept and not design.scores:
-            kept = list(range(n_links))  # no learner helps; a combiner of none could not be asked
-        names = [design.predictors[i] for i in kept]
-        return FittedLogistic(
-            design.keeping(names),
-            np.concatenate([coefficients[kept], coefficients[n_links:]]),
-            penalty,
-            tuple(shares[i] for i in [*kept, *range(n_links, len(shares))]),
-        )
+            kept = list(range(len(data.links)))  # a combiner of no learner could not be asked
+            coefficients = np.concatenate([np.zeros(len(kept)), coefficients])
+        design = design.keeping([design.predictors[i] for i in kept])
+        return FittedLogistic(design, coefficients, penalty, _shares(design, data.only(kept), coefficients))
 
     def cost(self, n_rows: int, n_learners: int, n_outputs: int) -> float:
         """Return about the seconds of one core that judging it takes."""
@@ -90,7 +92,7 @@ class LogisticCombiner(Combiner):
             return 0.4 + 1.4e-5 * n_rows * float(n_learners * n_outputs) ** 0.5
         return (2.4e-6 * min(n_rows, self.most_rows) + 3e-7 * n_rows) * n_learners
 
-    def _penalty(self, data: Rowwise, target: Target, context: Context) -> float:
+    def _penalty(self, data: Rowwise, target: Target, context: Context, bounded: Bools) -> float:
         if len(self.penalties) == 1:
             return self.penalties[0]
         folds = own_folds(target, context)
@@ -107,7 +109,7 @@ class LogisticCombiner(Combiner):
             train, held_out = drawn.take(fold.train), drawn.take(fold.held_out)
             found: FloatArray | None = None
             for i, penalty in enumerate(descending):
-                found = fit_linear(train, penalty, self.nonnegative, found)
+                found = fit_linear(train, penalty, bounded, found)
                 losses[i] += float(held_out.weight @ losses_of(held_out, predict_linear(held_out, found)))
         # The first of equals is the strongest.
         return descending[int(np.argmin(losses))]

@@ -144,7 +144,7 @@ def prepare_ordinal(
     rows : int64 ndarray, optional
         Rows to learn from; all by default.
     scaled : bool
-        Put numbers through their quantiles onto a normal distribution.
+        Put numbers on a scale without heavy tails (experiments/0024-extra-trees-scale).
     max_ranked : int
         Unordered categories with more levels are not read as numbers.
     """
@@ -154,7 +154,7 @@ def prepare_ordinal(
     coded = [i for i in range(len(n_levels)) if i not in ranked]
     scaler = None
     if scaled:
-        scaler = learn_scaler(table.tree_numbers if rows is None else table.tree_numbers[rows], "normal")
+        scaler = learn_scaler(table.tree_numbers if rows is None else table.tree_numbers[rows], "robust")
     frequencies = learn_frequencies(table.codes, coded, n_levels, rows)
     plain = OrdinalView(ranked, frequencies, NO_CODES, scaler)
     return PreparedOrdinal(table, _scaled(table.tree_numbers, scaler), plain)

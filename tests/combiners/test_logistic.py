@@ -3,10 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.special import expit, logit
+from scipy.special import expit, logit, softmax
 
-from stackml.combiners.base import Context
+from stackml.combiners.base import Context, MetaFeatures
 from stackml.combiners.boosted import BoostedCombiner
+from stackml.combiners.linear_choice import rises_without
 from stackml.combiners.linear_design import LinearDesign
 from stackml.combiners.linear_fit import fit_linear, losses_of, predict_linear
 from stackml.combiners.logistic import FittedLogistic, LogisticCombiner, rowwise
@@ -36,7 +37,7 @@ def test_it_mends_learners_that_are_too_timid(world):
 def test_few_rows_keep_learners_alike_near_the_mean_and_many_rows_part_them(world):
     few = world(n=80, noises=(0.7,) * 6)
     many = world(n=20_000, noises=(0.2, 2.0))
-    drawn = [LogisticCombiner().fit(w.meta, w.target, w.context) for w in (few, many)]
+    drawn = [LogisticCombiner(prune=0.0).fit(w.meta, w.target, w.context) for w in (few, many)]
     np.testing.assert_allclose(drawn[0].coefficients[:6], 1 / 6, atol=0.15)
     assert drawn[1].penalty < 1000
     assert drawn[1].weights()["l0"] > 0.9
@@ -49,12 +50,76 @@ def test_nonnegative_keeps_every_weight_at_zero_or_more(world, kind):
     against = -w.meta.of("l0") if kind == "regression" else w.meta.of("l0")[:, ::-1]
     against = 1 - against if kind == "binary" else against
     w = world(kind, n=800, extra={"against": against})
-    free = LogisticCombiner(penalties=(1.0,), nonnegative=False).fit(w.meta, w.target, w.context)
-    kept = LogisticCombiner(penalties=(1.0,)).fit(w.meta, w.target, w.context)
-    assert free.coefficients[0] < 0 or kind == "multiclass"
+    kept = LogisticCombiner(penalties=(1.0,), nonnegative=True).fit(w.meta, w.target, w.context)
     assert (kept.coefficients[: len(kept.design.predictors)] > 0).all()
-    assert "against" not in kept.learners
-    assert np.isfinite(kept.predict(w.meta.select(kept.learners))).all()
+    # Nor is it subtracted where weights are free: it does not go with the target.
+    free = LogisticCombiner(penalties=(1.0,)).fit(w.meta, w.target, w.context)
+    for fitted in (kept, free):
+        assert "against" not in fitted.learners
+        assert np.isfinite(fitted.predict(w.meta.select(fitted.learners))).all()
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+def test_what_one_learner_overdoes_another_takes_back(world, kind):
+    w = world(kind, n=8000, noises=(0.0,))
+    shift = np.random.default_rng(1).normal(size=(8000, w.meta.values.shape[1]))
+    link, back = (logit, expit) if kind == "binary" else (np.log, lambda z: softmax(z, axis=1))
+    if kind == "regression":
+        link = back = np.asarray
+    clean = link(w.meta.values.astype(np.float64))
+    values = [back(clean + part * shift) for part in (0.5, 1.0)]
+    width = w.meta.widths[0]
+    meta = MetaFeatures(
+        np.hstack(values).astype(np.float32),
+        ("little", "much"),
+        (width, width),
+        w.meta.kinds * 2,
+        w.meta.problem,
+    )
+    losses = {}
+    for free in (True, False):
+        combiner = LogisticCombiner(nonnegative=not free)
+        fitted = combiner.fit(meta.take(np.arange(4000)), w.target.take(np.arange(4000)), Context(0))
+        asked = meta.take(np.arange(4000, 8000)).select(fitted.learners)
+        losses[free] = mean_loss(fitted.predict(asked), w.target.values[4000:], w.target.problem)
+        if free:
+            assert fitted.coefficients[0] > 1 > 0 > fitted.coefficients[1]
+    assert losses[True] < 0.97 * losses[False]
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+def test_a_learner_without_which_the_loss_hardly_rises_is_left_out(world, kind):
+    w = world(kind, n=4000, noises=(0.3, 0.3, 1.5))
+    width = w.meta.widths[0]
+    copy = w.meta.of("l0") * np.float32(0.999) + np.float32(1e-4)
+    w = world(kind, n=4000, noises=(0.3, 0.3, 1.5), extra={"copy": copy})
+    fitted, whole = (
+        LogisticCombiner(penalties=(1.0,), prune=prune).fit(w.meta, w.target, w.context)
+        for prune in (1e-4, 0.0)
+    )
+    assert len({"l0", "copy"} & set(fitted.learners)) == 1
+    assert "l1" in fitted.learners
+    loss, least = (
+        mean_loss(f.predict(w.meta.select(f.learners)), w.target.values, w.target.problem)
+        for f in (fitted, whole)
+    )
+    assert loss < 1.001 * least
+    assert len(fitted.predict(w.meta.select(fitted.learners))[0]) == width
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+def test_rises_of_the_loss_are_about_those_of_fitting_again(world, kind):
+    w = world(kind, n=3000, noises=(0.5, 0.6, 0.9, 1.6))
+    data = rowwise(LinearDesign.learn(w.meta, None), w.meta, w.target)
+    found = fit_linear(data, 1.0, np.zeros(4, dtype=bool))
+
+    def loss(rows, coefficients):
+        return losses_of(rows, predict_linear(rows, coefficients)).sum()
+
+    for i, rise in enumerate(rises_without(data, found, 1.0)):
+        others = data.only([j for j in range(4) if j != i])
+        again = loss(others, fit_linear(others, 1.0, np.zeros(3, dtype=bool))) - loss(data, found)
+        assert 0.5 * again - 0.5 < rise < 2 * again + 0.5
 
 
 @pytest.mark.parametrize("kind", ["binary", "regression"])
@@ -64,10 +129,11 @@ def test_bounded_weights_are_of_least_loss(world, kind):
     flipped[:, 1:3] = -flipped[:, 1:3] if kind == "regression" else 1 - flipped[:, 1:3]
     meta = replace(w.meta, values=flipped)
     data = rowwise(LinearDesign.learn(meta, None), meta, w.target)
-    found = fit_linear(data, 1.0, nonnegative=True)
+    bounded = np.ones(4, dtype=bool)
+    found = fit_linear(data, 1.0, bounded)
     assert (found[:4] >= 0).all()
     assert (found[1:3] == 0).all()
-    np.testing.assert_allclose(found, fit_linear(data, 1.0, True, found), atol=1e-6)
+    np.testing.assert_allclose(found, fit_linear(data, 1.0, bounded, found), atol=1e-6)
 
     def value(b):
         z = predict_linear(data, b)
