@@ -59,8 +59,8 @@ def fit_needed(data: Rowwise, penalty: float, bounded: Bools, least: float) -> t
             part = data.only(left)
             rises = rises_without(part, found, penalty)
             loss = float(part.weight @ losses_of(part, predict_linear(part, found)))
-            dearest = int(np.argmin(rises))
-            needed = np.delete(needed, dearest) if rises[dearest] < least * loss else needed
+            cheapest = int(np.argmin(rises))  # to do without
+            needed = np.delete(needed, cheapest) if rises[cheapest] < least * loss else needed
         if len(needed) == len(left):
             return left, found
         start = np.concatenate([found[needed], found[len(left) :]])

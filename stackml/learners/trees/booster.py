@@ -80,6 +80,7 @@ class Sum:
                 with _BUILDING:
                     if number >= len(self._built):
                         self._built.append(_built(self._portions[number], self.n_groups))
+                        self._portions[number] = []  # and with it what was worked out of its trees
             yield self._built[number]
 
     @cached_property
