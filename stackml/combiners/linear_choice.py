@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import expit, softmax
 
 from stackml.combiners.inputs import FloatArray
 from stackml.combiners.linear_fit import Bools, Rowwise, fit_linear, losses_of, predict_linear
 
-_SURE = 4.0  # standard errors: of learners that know nothing one in 30,000 seems to know something
+_SURE = 4.0  # standard errors of what a learner and the target have in common
+_LEAST_UNITS = 20  # rows or groups: of fewer, a standard error says little
+
+Groups = npt.NDArray[np.int64]
 
 
-def informed(data: Rowwise) -> Bools:
+def informed(data: Rowwise, groups: Groups | None = None) -> Bools:
     """Return whether each learner, on its own, goes with the target beyond doubt; shape (n_predictors,).
 
     A learner that knows nothing leans against the target out of fold: the more of a class a fold
     holds, the fewer of it its model has learned from. Under a negative weight it would seem to know
-    something.
+    something. Rows of one group count as one.
     """
     w = data.weight / data.weight.sum()
+    unit = np.arange(len(w)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    found = np.zeros(len(data.links), dtype=bool)
+    if len(np.unique(unit[w > 0])) < _LEAST_UNITS:
+        return found
     truth = data.y[:, None].astype(np.float64)
     if data.problem.kind == "multiclass":
         truth = (truth == np.arange(data.n_outputs)).astype(np.float64)
     truth = truth - w @ truth
-    found = np.zeros(len(data.links), dtype=bool)
     for i, link in enumerate(data.links):
         together = ((link - w @ link) * truth).sum(axis=1)
         mean = float(w @ together)
-        found[i] = mean > _SURE * float(np.sqrt(w**2 @ (together - mean) ** 2))
+        found[i] = mean > _SURE * float(np.sqrt((np.bincount(unit, w * (together - mean)) ** 2).sum()))
     return found
 
 
@@ -52,53 +59,58 @@ def fit_needed(data: Rowwise, penalty: float, bounded: Bools, least: float) -> t
     float64 ndarray of shape (n_left + n_extras * n_outputs + n_outputs,)
     """
     left = list(range(len(data.links)))
-    found = fit_linear(data, penalty, bounded)
+    part, found = data, fit_linear(data, penalty, bounded)
     while True:
         needed = np.flatnonzero(found[: len(left)])
-        if len(needed) == len(left) > 1 and least > 0:
-            part = data.only(left)
-            rises = rises_without(part, found, penalty)
-            loss = float(part.weight @ losses_of(part, predict_linear(part, found)))
-            cheapest = int(np.argmin(rises))  # to do without
-            needed = np.delete(needed, cheapest) if rises[cheapest] < least * loss else needed
+        may_lose = len(needed) == len(left) > 1 and least > 0
+        if may_lose:
+            needed = np.delete(needed, np.argmin(rises_without(part, found)))
         if len(needed) == len(left):
             return left, found
+        fewer = [left[i] for i in needed]
+        others = data.only(fewer)
         start = np.concatenate([found[needed], found[len(left) :]])
-        left = [left[i] for i in needed]
-        found = fit_linear(data.only(left), penalty, bounded[left], start)
+        again = fit_linear(others, penalty, bounded[fewer], start)
+        if may_lose and _loss(others, again) > (1 + least) * _loss(part, found):
+            return left, found
+        left, part, found = fewer, others, again
 
 
-def rises_without(data: Rowwise, coefficients: FloatArray, penalty: float) -> FloatArray:
+def _loss(data: Rowwise, coefficients: FloatArray) -> float:
+    return float(data.weight @ losses_of(data, predict_linear(data, coefficients)))
+
+
+def rises_without(data: Rowwise, coefficients: FloatArray) -> FloatArray:
     """Return about how much the summed loss rises without each learner, shape (n_predictors,).
 
-    By the curvature of the loss at its minimum (the Wald statistic), in the unit of `losses_of`.
+    By the curvature of the loss (the Wald statistic), as if the coefficients were those of least
+    loss: good enough to say whom to ask about first. In the unit of `losses_of`.
     """
     n_links = len(data.links)
-    curvature = _curvature(data, coefficients, penalty)
-    curvature[np.diag_indices_from(curvature)] += 1e-12 * max(float(np.trace(curvature)), 1e-300)
-    spread = np.diag(np.linalg.inv(curvature))[:n_links]
+    curvature = _curvature(data, coefficients)
+    size = np.sqrt(np.maximum(np.diag(curvature), 1e-300))
+    # In units of each column, so that the least addition makes copies solvable and changes no other.
+    scaled = curvature / size[:, None] / size + 1e-9 * np.eye(len(size))
+    spread = np.diag(np.linalg.inv(scaled))[:n_links] / size[:n_links] ** 2
     return np.asarray(0.5 * coefficients[:n_links] ** 2 / spread)
 
 
-def _curvature(data: Rowwise, coefficients: FloatArray, penalty: float) -> FloatArray:
+def _curvature(data: Rowwise, coefficients: FloatArray) -> FloatArray:
     """Return second derivatives of the summed loss, of the learners' weights and what moves with them."""
-    n_links = len(data.links)
+    n_links, total = len(data.links), float(data.weight.sum())
     z = predict_linear(data, coefficients)
     if data.problem.kind == "multiclass":
         # Intercepts and extras are let be, but for what centring the links takes of them.
         p = softmax(z, axis=1)
-        w = data.weight / data.weight.sum()
+        w = data.weight / total
         links = data.links - np.einsum("n,inc->ic", w, data.links)[:, None, :]
         links = links - np.einsum("nc,inc->in", p, links)[:, :, None]
         flat = (links * np.sqrt(p * data.weight[:, None])).reshape(n_links, -1)
-        found = flat @ flat.T
-        return np.asarray(found + penalty * np.eye(n_links))
-    X = data.flat()
-    pulls = np.full(X.shape[1], penalty)
-    pulls[-1] = 0.0
-    if data.problem.is_regression:
-        # Squared errors are counted whole; a penalty is in units of them.
-        pulls[:n_links] *= float(data.weight @ losses_of(data, z)) / float(data.weight.sum())
-        return np.asarray(2.0 * (X.T @ (X * data.weight[:, None]) + np.diag(pulls)))
-    p = expit(z[:, 0])
-    return np.asarray(X.T @ (X * (data.weight * p * (1 - p))[:, None]) + np.diag(pulls))
+        return np.asarray(flat @ flat.T)
+    X, weight, factor = data.flat()[:, :-1], data.weight, 2.0  # squared errors are counted whole
+    if data.problem.kind == "binary":
+        p = expit(z[:, 0])
+        weight, factor = data.weight * p * (1 - p), 1.0
+    # The intercept moves with all of them: what is left are columns less their mean.
+    X = X - (weight @ X) / max(float(weight.sum()), 1e-300)
+    return np.asarray(factor * X.T @ (X * weight[:, None]))

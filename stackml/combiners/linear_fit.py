@@ -235,7 +235,7 @@ def _multinomial(data: Rowwise, penalty: float, bounded: Bools, start: FloatArra
         residual[at, own] -= data.weight
         gradient = np.concatenate(
             [
-                data.links.reshape(n_links, -1) @ residual.reshape(-1),
+                data.links.reshape(n_links, len(own) * n_out) @ residual.reshape(-1),
                 (data.extras.T @ residual).reshape(-1),
                 residual.sum(axis=0),
             ]

@@ -77,7 +77,7 @@ class LogisticCombiner(Combiner):
         meta, target = checked(meta, target)
         design = LinearDesign.learn(meta, target.weight)
         data = rowwise(design, meta, target)
-        bounded = np.ones(len(data.links), dtype=bool) if self.nonnegative else ~informed(data)
+        bounded = np.ones(len(data.links), dtype=bool) if self.nonnegative else ~informed(data, target.groups)
         penalty = self._penalty(data, target, context, bounded)
         kept, coefficients = fit_needed(data, penalty, bounded, self.prune)
         if not kept and not design.scores:
@@ -172,6 +172,11 @@ class FittedLogistic(FittedCombiner):
     def learners(self) -> tuple[str, ...]:
         """Learners read, predictors first."""
         return self.design.predictors + self.design.scores
+
+    @property
+    def subtracts(self) -> bool:
+        """Whether a learner counts against others."""
+        return bool((self.coefficients[: len(self.design.predictors)] < 0).any())
 
     def predict(self, meta: MetaFeatures) -> FloatArray:
         """Return probabilities, or values."""

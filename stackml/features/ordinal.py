@@ -161,9 +161,7 @@ def prepare_ordinal(
 
 
 def _scaled(numbers: Floats32, scaler: Scaler | None) -> Floats32:
-    if scaler is None:
-        return numbers
-    return np.where(np.isnan(numbers), np.float32(np.nan), scaler.transform(numbers))
+    return numbers if scaler is None else scaler.ordered(numbers)
 
 
 def _joined(

@@ -44,6 +44,10 @@ class NormalScaler:
         result[np.isnan(block)] = 0.0
         return result
 
+    def ordered(self, block: Floats32) -> Floats32:
+        """Return the scaled block, same shape; missing is NaN."""
+        return np.where(np.isnan(block), np.float32(np.nan), self.transform(block))
+
     def to_state(self) -> State:
         """Return knots and places, columns end to end."""
         return {
@@ -76,9 +80,16 @@ class RobustScaler:
 
     def transform(self, block: Floats32) -> Floats32:
         """Return the scaled block, same shape, within ±8, without NaN (missing is 0)."""
-        z = _spread_out(block, self.centre, self.unit, self.heavy)
-        z = np.clip((z - self.mean) / self.deviation, -CLIP, CLIP)
+        z = np.clip(self._scaled(block), -CLIP, CLIP)
         return np.where(np.isnan(z), np.float32(0), z).astype(np.float32)
+
+    def ordered(self, block: Floats32) -> Floats32:
+        """Return the scaled block, same shape: unlike numbers stay unlike, and missing is NaN."""
+        return self._scaled(block).astype(np.float32)
+
+    def _scaled(self, block: Floats32) -> npt.NDArray[np.float64]:
+        z = _spread_out(block, self.centre, self.unit, self.heavy)
+        return np.asarray((z - self.mean) / self.deviation)
 
     def to_state(self) -> State:
         """Return the columns' numbers."""

@@ -153,10 +153,11 @@ class CatBoostLearner(Learner):
             fractions=(),
             not_negative=("l2_leaf_reg", "random_strength"),
         )
-        if self.one_hot_max_size is not None and self.one_hot_max_size < _FEW_CATEGORIES:
+        size = self.one_hot_max_size
+        if size is not None and not (isinstance(size, int | np.integer) and size >= _FEW_CATEGORIES):
             raise ParameterError(
-                f"learner 'catboost': one_hot_max_size={self.one_hot_max_size} must be {_FEW_CATEGORIES} or "
-                "more, or None for a choice by the table"
+                f"catboost: one_hot_max_size must be a whole number of {_FEW_CATEGORIES} or more, or None "
+                f"for a choice by the table, not {size!r}"
             )
 
     @property

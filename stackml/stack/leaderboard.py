@@ -13,7 +13,6 @@ from stackml.stack.building import Built
 from stackml.stack.pricing import Price, on_the_front, prices_of, whole_price
 
 STACK = "stack"
-PLAN_VERSION = 1
 _NO_PRICE = Price(float("nan"), float("nan"))
 
 

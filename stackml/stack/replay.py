@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+import numpy as np
+
+from stackml.combiners.auto import AutoCombiner
 from stackml.combiners.base import Combiner
 from stackml.combiners.catalog import default_candidates
 from stackml.foundation.digest import digest
@@ -19,7 +22,7 @@ from stackml.stack.building import Built
 from stackml.stack.recipe import AUTO, MOST_ROWS, LayerTrial, Recipe
 
 PLAN_VERSION = 1
-_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _LONGEST = 200  # letters of a parameter; of longer ones a digest is kept
 
 
@@ -130,33 +133,45 @@ def replayed(recipe: Recipe, plan: Mapping[str, Any]) -> Recipe:
 
 def _described(asked: Learner | Combiner | None) -> dict[str, Any]:
     """Return kind and parameters as text; parameters of an estimator one by one."""
+    if asked is None:
+        asked = AutoCombiner(default_candidates())
     found: dict[str, str] = {}
-    if asked is None:  # the combiner is chosen
-        return {"kind": AUTO, "parameters": found}
     for name, value in asked.parameters.items():
-        if hasattr(value, "get_params") and not isinstance(value, type):
-            found[name] = f"{type(value).__module__}.{type(value).__qualname__}"
+        if _is_estimator(value):
+            found[name] = _name(type(value))
             found |= {f"{name}__{k}": _text(v) for k, v in value.get_params(deep=True).items()}
         else:
             found[name] = _text(value)
     return {"kind": asked.kind, "parameters": found}
 
 
+def _is_estimator(value: Any) -> bool:
+    return hasattr(value, "get_params") and not isinstance(value, type)
+
+
+def _name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
 def _text(value: Any) -> str:
-    if hasattr(value, "get_params"):
-        return type(value).__qualname__  # its own parameters follow
-    if isinstance(value, list | tuple) and any(hasattr(part, "get_params") for part in _flat(value)):
-        return f"[{', '.join(_text(part) for part in value)}]"
-    text = _ADDRESS.sub("", repr(value))  # a function has another address in every process
-    return text if len(text) <= _LONGEST else digest(text)
-
-
-def _flat(value: Any) -> Iterator[Any]:
-    if isinstance(value, list | tuple):
-        for part in value:
-            yield from _flat(part)
+    """Return text that is equal for equal values, in every process."""
+    if _is_estimator(value):
+        return _name(type(value))  # its own parameters follow
+    if isinstance(value, type):
+        return _name(value)
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        return digest(value)
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        text = repr(int(value))
+    elif isinstance(value, float | np.floating):
+        text = repr(int(value)) if float(value).is_integer() else repr(float(value))
+    elif isinstance(value, list | tuple):
+        text = f"[{', '.join(_text(part) for part in value)}]"
+    elif isinstance(value, set | frozenset):
+        text = f"{{{', '.join(sorted(_text(part) for part in value))}}}"
     else:
-        yield value
+        text = _ADDRESS.sub("", repr(value))  # a function has another address in every process
+    return text if len(text) <= _LONGEST else digest(text)
 
 
 def _check_asked(recipe: Recipe, plan: Mapping[str, Any]) -> None:
@@ -164,10 +179,19 @@ def _check_asked(recipe: Recipe, plan: Mapping[str, Any]) -> None:
     if recorded is None:  # of a version that did not say
         return
     fitted = {fit["learner"] for fit in plan["fits"] if fit["status"] == "fitted"}
-    for name, learner in recipe.learners:
-        if name in fitted and name in recorded["learners"]:
-            _check_same(f"learner '{name}'", recorded["learners"][name], _described(learner), "learners")
-    _check_same("the combiner", recorded["combiner"], _described(recipe.combiner), "combiner")
+    try:
+        for name, learner in recipe.learners:
+            if name in fitted and name in recorded["learners"]:
+                _check_same(f"learner '{name}'", recorded["learners"][name], _described(learner), "learners")
+        then = recorded["combiner"]
+        chosen = [_described(candidate) for candidate in default_candidates()]
+        # A stack made smaller has one of those that "auto" chooses from, which the plan tells apart.
+        if recipe.combiner is not None or not any(_difference(then, one) is None for one in chosen):
+            _check_same("the combiner", then, _described(recipe.combiner), "combiner")
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ParameterError(
+            f"plan: its 'asked' cannot be read ({error!r}); give the `plan_` of a fitted stack as it was"
+        ) from error
 
 
 def _check_same(what: str, then: Mapping[str, Any], now: Mapping[str, Any], asked: str) -> None:

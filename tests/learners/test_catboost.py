@@ -83,6 +83,7 @@ def test_many_columns_of_categories_are_read_as_indicators(n_columns, chosen, no
     assert not np.array_equal(predicted(), predicted(one_hot_max_size=not_chosen))
 
 
-def test_less_than_two_categories_cannot_be_a_column():
-    with pytest.raises(ParameterError, match=r"one_hot_max_size=1 must be 2 or more, or None"):
-        CatBoostLearner(one_hot_max_size=1)
+@pytest.mark.parametrize("size", [1, 2.5, "many"])
+def test_indicators_are_of_a_whole_number_of_categories(size):
+    with pytest.raises(ParameterError, match="one_hot_max_size must be a whole number of 2 or more"):
+        CatBoostLearner(one_hot_max_size=size)

@@ -16,6 +16,7 @@ from stackml.combiners import SimplexCombiner
 from stackml.foundation.errors import ParameterError
 from stackml.learners.catalog import make_learner
 from stackml.stack import StackClassifier
+from stackml.stack.replay import _text
 
 MADE = {"learners": ["logistic", "extra_trees"], "folds": 3, "combiner": "auto"}
 ROUNDS = ["lightgbm", "xgboost", "extra_trees", "mlp", "logistic"]
@@ -102,7 +103,7 @@ def test_a_plan_of_a_combiner_that_auto_does_not_know_is_refused(classifier, row
         (
             {"learners": ["lightgbm", "logistic"], "combiner": SimplexCombiner(pull=500.0)},
             {"learners": ["lightgbm", "logistic"], "combiner": SimplexCombiner(pull=5.0)},
-            r"the combiner was recorded with pull=500.0, and has pull=5.0 here",
+            r"the combiner was recorded with pull=500, and has pull=5 here",
         ),
         (
             {"learners": ["lightgbm", "logistic"], "combiner": SimplexCombiner(pull=500.0)},
@@ -135,6 +136,37 @@ def test_a_plan_knows_a_function_by_its_name(classifier, rows, binary):
     plan = classifier(learners=[("shifted", estimator(plus_one)), "logistic"]).fit(rows, binary).plan_
     assert "0x" not in json.dumps(plan["asked"])
     assert "plus_one" in json.dumps(plan["asked"])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "equal"),
+    [
+        (7, np.int64(7), True),
+        (0.1, np.float64(0.1), True),
+        ((1, 10), (1.0, 10.0), True),
+        (np.random.RandomState(0), np.random.RandomState(0), True),
+        ({"b", "a", "c"}, {"c", "b", "a"}, True),
+        (True, 1, False),
+        (np.arange(5000), np.where(np.arange(5000) == 2500, 0, np.arange(5000)), False),
+        (LogisticRegression, KNeighborsClassifier, False),
+    ],
+)
+def test_parameters_have_one_text_where_they_are_equal(one, other, equal):
+    assert (_text(one) == _text(other)) == equal
+
+
+def test_a_stack_made_smaller_is_repeated_from_its_plan(classifier, rows, binary):
+    stack = classifier(learners=["logistic", "neighbors", "extra_trees"], combiner="auto").fit(rows, binary)
+    stack.compact()
+    again = replay(stack, rows, binary)
+    assert np.array_equal(again.predict_proba(rows), stack.predict_proba(rows))
+
+
+@pytest.mark.parametrize("asked", [{}, {"learners": {}}, {"learners": "all", "combiner": None}, "none"])
+def test_a_damaged_plan_is_refused(classifier, rows, binary, asked):
+    plan = {**classifier(**MADE).fit(rows, binary).plan_, "asked": asked}
+    with pytest.raises(ParameterError, match=r"plan: its 'asked' cannot be read .* as it was"):
+        classifier(**MADE, plan=plan).fit(rows, binary)
 
 
 def without_seconds(plan):

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from stackml.combiners.base import Context, MetaFeatures
 from stackml.combiners.forgetful import ForgetfulCombiner
+from stackml.combiners.logistic import FittedLogistic
 from stackml.decision.base import FittedCalibrator
 from stackml.decision.calibration import choose_calibrator
 from stackml.decision.line import LineCalibrator
@@ -113,9 +114,12 @@ def recalibrated(news: News, rows: Rows) -> FittedStack:
 def reweighted(news: News, rows: Rows) -> FittedStack:
     """Return the stack with other weights of its learners, of least discounted loss, and recalibrated.
 
-    The weights are pulled to those of the present combiner; one that is no mere mean is replaced.
+    The weights are pulled to those of the present combiner (to equal ones where it subtracts learners);
+    one that is no mere mean is replaced.
     """
-    now = news.stack.combiner.weights()
+    present = news.stack.combiner
+    subtracts = isinstance(present, FittedLogistic) and present.subtracts
+    now = {} if subtracts else present.weights()
     start = tuple(sorted((name, share) for name, share in now.items() if name in news.predictors))
     target = news.target.take(rows)
     if target.time is None:
