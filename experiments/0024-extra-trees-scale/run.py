@@ -22,18 +22,15 @@ from stackml.metrics import get_metric
 from stackml.oof import Engine
 from stackml.oof.plan import Job
 from stackml.splitting import choose_splitter
-from stackml.tables import Overrides, Problem, Table, Target
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "0022-other-tables")]
-from sampled_tables import METRICS, sampled_table  # noqa: E402
-from tables import TABLES  # noqa: E402
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from sampled_tables import METRICS, any_table  # noqa: E402
 
 warnings.simplefilter("ignore")
 SEEDS = 2
 MOST_ROWS = 15_000  # a fifth of them held out
 FOLDS = 5
 BESIDE = ("lightgbm", "xgboost_shallow")
-OTHERS = {make.__name__: make for make in TABLES}
 learn_scaler = ordinal.learn_scaler
 
 
@@ -50,26 +47,9 @@ SCALES = {
 }
 
 
-def sampled(name, seed):
-    """Return table and target of rows to learn from, and of rows to judge by."""
-    if name not in OTHERS:
-        return sampled_table(name, MOST_ROWS, seed)
-    frame, label, use = OTHERS[name]()
-    frame = frame[frame[label].notna()]
-    frame = frame.sample(min(MOST_ROWS, len(frame)), random_state=seed)
-    X, y = frame.drop(columns=label), frame[label].to_numpy()
-    problem = Problem("regression", 0)
-    if use != "regression":
-        classes, y = np.unique(y, return_inverse=True)
-        problem = Problem("binary" if len(classes) == 2 else "multiclass", len(classes))
-    n = int(0.8 * len(X))
-    table = Table.learn(X[:n], Overrides())
-    return table, Target(problem, y[:n]), Table.of(X[n:], table.schema), Target(problem, y[n:])
-
-
 def judge(name, seed):
     """Return each scale's score alone and beside the boosters."""
-    table, target, asked, truth = sampled(name, seed)
+    table, target, asked, truth = any_table(name, MOST_ROWS, seed)
     metric = get_metric(METRICS[target.problem.kind], target.problem.kind)
     folds = choose_splitter(FOLDS, groups_given=False, time_given=False).split(
         n_rows=target.n_rows, y_codes=target.values, groups=None, time=None, seed=seed

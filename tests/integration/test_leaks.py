@@ -145,12 +145,14 @@ def test_under_time_folds_later_rows_change_no_earlier_prediction(learner):
 
 def test_a_target_encoded_id_gains_nothing():
     """A column with a value for every second row must not help when the target is noise."""
-    rng = np.random.default_rng(3)
-    X = pd.DataFrame({"id": [f"i{i // 2}" for i in range(600)], "x": rng.normal(size=600)})
-    y = rng.integers(0, 2, 600)
-    fitted = stack(learners=["logistic", "extra_trees", "mlp"]).fit(X, y)
-    for name in ("logistic", "extra_trees", "mlp", "stack"):
-        assert abs(roc_auc_score(y, fitted.oof_[name]) - 0.5) < 0.08
+    names, found = ["logistic", "extra_trees", "mlp"], []
+    for seed in range(5):  # one alone may be 0.08 off by chance
+        rng = np.random.default_rng(seed)
+        X = pd.DataFrame({"id": [f"i{i // 2}" for i in range(600)], "x": rng.normal(size=600)})
+        y = rng.integers(0, 2, 600)
+        oof = stack(learners=names).fit(X, y).oof_
+        found.append([roc_auc_score(y, oof[name]) for name in (*names, "stack")])
+    assert np.abs(np.mean(found, axis=0) - 0.5).max() < 0.05
 
 
 def test_a_regression_prediction_does_not_change_with_its_own_target():
