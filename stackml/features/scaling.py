@@ -18,6 +18,7 @@ Floats32: TypeAlias = npt.NDArray[np.float32]
 
 N_KNOTS = 201
 CLIP = 8.0
+_LARGEST = float(np.finfo(np.float32).max)
 _HEAVY = 12.0  # quartile ranges from the median; a normal column of a million rows stays below 4
 _LEAST_SPREAD = 1e-6
 
@@ -84,8 +85,8 @@ class RobustScaler:
         return np.where(np.isnan(z), np.float32(0), z).astype(np.float32)
 
     def ordered(self, block: Floats32) -> Floats32:
-        """Return the scaled block, same shape: unlike numbers stay unlike, and missing is NaN."""
-        return self._scaled(block).astype(np.float32)
+        """Return the scaled block, same shape: unlike numbers stay so, none is infinite, missing is NaN."""
+        return np.clip(self._scaled(block), -_LARGEST, _LARGEST).astype(np.float32)
 
     def _scaled(self, block: Floats32) -> npt.NDArray[np.float64]:
         z = _spread_out(block, self.centre, self.unit, self.heavy)

@@ -60,3 +60,16 @@ def test_frequencies_are_learned_from_the_given_rows_alone() -> None:
     found = learn_frequencies(codes, [0], [2], np.array([0, 1, 2, 3]))
     encoded = found.encode(np.array([[0], [1], [-1], [-2]], np.int32))[:, 0]
     np.testing.assert_allclose(encoded, np.log(np.array([3, 2, 2, 1]) / 5), rtol=1e-6)
+
+
+@SPREADS
+def test_for_trees_rare_numbers_stay_apart_and_none_is_infinite(spread):
+    rare = np.where(np.arange(5000) % 100 == 0, np.arange(5000), 0).astype(np.float32)
+    scaler = learn_scaler(np.stack([rare, rare * np.float32(1e-30)], axis=1), spread)
+    asked = np.array([[0, 0], [100, 1e-28], [200, 2e-28], [3e38, 3e38], [np.nan, np.nan]], np.float32)
+    found = scaler.ordered(asked)
+    assert np.isfinite(found[:4]).all()
+    assert np.isnan(found[4]).all()
+    assert (np.diff(found[:4], axis=0) >= 0).all()
+    if spread == "robust":
+        assert (np.diff(found[:4, 0]) > 0).all()

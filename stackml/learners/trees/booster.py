@@ -40,7 +40,7 @@ class Sum:
         self._parts = tuple(parts)
         self.n_groups = n_groups
         self.n_features = self._parts[0].trees.n_features
-        self._built: list[Any] = []
+        self._ready: list[Any] = []
         for part in self._parts:
             if part.trees.n_features != self.n_features:
                 refuse("trees of one view", f"read {part.trees.n_features} columns, others {self.n_features}")
@@ -74,17 +74,17 @@ class Sum:
     def _boosters(self) -> Iterator[Any]:
         # Built one at a time, as they are asked for: while one thread builds the next, others predict.
         with _BUILDING:
-            n_portions = len(self._portions)
-        for number in range(n_portions):
-            if number >= len(self._built):
+            n_boosters = len(self._waiting)
+        for number in range(n_boosters):
+            if number >= len(self._ready):
                 with _BUILDING:
-                    if number >= len(self._built):
-                        self._built.append(_built(self._portions[number], self.n_groups))
-                        self._portions[number] = []  # and with it what was worked out of its trees
-            yield self._built[number]
+                    if number >= len(self._ready):
+                        self._ready.append(_built(self._waiting[number], self.n_groups))
+                        self._waiting[number] = []  # and with it what was worked out of its trees
+            yield self._ready[number]
 
     @cached_property
-    def _portions(self) -> list[list[Part]]:
+    def _waiting(self) -> list[list[Part]]:
         return _portions(self._parts)
 
 
