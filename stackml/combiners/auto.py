@@ -10,7 +10,6 @@ from typing import ClassVar, final
 import numpy as np
 
 from stackml.combiners.base import Combiner, Context, FittedCombiner, MetaFeatures
-from stackml.combiners.boosted import BoostedCombiner
 from stackml.combiners.comparing import LEAST_FOLDS, NEAR, ROUNDING, lags, row_losses, score_gaps
 from stackml.combiners.greedy import GreedyCombiner
 from stackml.combiners.inputs import FloatArray, checked, weight_of
@@ -34,7 +33,6 @@ DEFAULT_CANDIDATES: tuple[Combiner, ...] = (
     GreedyCombiner(),
     SimplexCombiner(),
     LogisticCombiner(),
-    BoostedCombiner(),
 )
 
 

@@ -1,11 +1,11 @@
-"""A small boosted model that starts from convex weights and mends them."""
+"""A small boosted model that starts from a linear one and mends it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Self, final
+from typing import Any, ClassVar, Self, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,10 @@ from scipy.special import expit, logit, softmax
 
 from stackml.combiners.base import Combiner, Context, FittedCombiner, MetaFeatures
 from stackml.combiners.inputs import CLIP, FloatArray, Rows, checked, sampled
+from stackml.combiners.logistic import FittedLogistic, LogisticCombiner
 from stackml.combiners.nested import own_folds, restricted
 from stackml.combiners.passthrough import features_of
-from stackml.combiners.simplex import FittedSimplex, SimplexCombiner
+from stackml.combiners.simplex import FittedSimplex
 from stackml.foundation.errors import ParameterError, StorageError
 from stackml.foundation.randomness import derive_seed
 from stackml.metrics.arrays import weighted_mean
@@ -26,15 +27,20 @@ from stackml.tables.target import Problem, Target
 
 _LEAST_ROWS = 100
 
+Start: TypeAlias = FittedLogistic | FittedSimplex
+_STARTS: dict[str, type[FittedLogistic | FittedSimplex]] = {
+    start.kind: start for start in (FittedSimplex, FittedLogistic)
+}
+
 
 @final
 @dataclass(frozen=True)
 class BoostedCombiner(Combiner):
     """LightGBM on predictions, scores and passed-through features, few leaves and small steps.
 
-    It starts from the convex weights of `SimplexCombiner` and is those alone without any round.
-    The number of rounds is the one of least loss on folds held out; 0 unless that gains more
-    than one standard error.
+    It starts from the weights of `LogisticCombiner` and is those alone without any round
+    (docs/decisions/0023); the trees read the learners that have a weight. The number of rounds is the
+    one of least loss on folds held out; 0 unless that gains more than one standard error.
 
     Attributes
     ----------
@@ -72,12 +78,14 @@ class BoostedCombiner(Combiner):
 
     def cost(self, n_rows: int, n_learners: int, n_outputs: int) -> float:
         """Return about the seconds of one core that judging it takes: a tree an output and round."""
-        return float(1.3e-5 * n_rows * n_outputs * (n_learners * n_outputs) ** 0.5)
+        trees = float(1.3e-5 * n_rows * n_outputs * (n_learners * n_outputs) ** 0.5)
+        return LogisticCombiner().cost(n_rows, n_learners, n_outputs) + trees
 
     def fit(self, meta: MetaFeatures, target: Target, context: Context) -> FittedBoosted:
-        """Return the weighted mean with as many trees as help on folds held out."""
+        """Return the linear model with as many trees as help on folds held out."""
         meta, target = checked(meta, target)
-        base = SimplexCombiner().fit(meta, target, context)
+        base = LogisticCombiner().fit(meta, target, context)
+        meta = meta.select(base.learners)
         folds = own_folds(target, context)
         most = max(_LEAST_ROWS, self.most_rows * 2 // max(2, target.problem.n_classes))
         rows, weight = sampled(target, most, context.seed, self.kind)
@@ -204,13 +212,13 @@ def _train(data: _Data, rows: Rows, parameters: dict[str, Any], rounds: int) -> 
     return lightgbm.train(parameters, data.dataset(rows, parameters), rounds)
 
 
-def start_margin(meta: MetaFeatures, base: FittedSimplex) -> FloatArray:
-    """Return the weighted mean on the link's scale, float64 of shape (n_rows, n_outputs)."""
-    mean = base.predict(meta)
+def start_margin(meta: MetaFeatures, base: Start) -> FloatArray:
+    """Return where the trees start, on the link's scale, float64 of shape (n_rows, n_outputs)."""
+    first = base.predict(meta)
     if meta.problem.is_regression:
-        return mean
-    mean = np.clip(mean, CLIP, 1 - CLIP)
-    return np.asarray(logit(mean) if meta.problem.kind == "binary" else np.log(mean))
+        return first
+    first = np.clip(first, CLIP, 1 - CLIP)
+    return np.asarray(logit(first) if meta.problem.kind == "binary" else np.log(first))
 
 
 def columns(meta: MetaFeatures, learners: tuple[str, ...]) -> FloatArray:
@@ -229,7 +237,7 @@ def _categorical(meta: MetaFeatures) -> list[int]:
     return list(range(first, first + meta.features.codes.shape[1]))
 
 
-def _shares(meta: MetaFeatures, base: FittedSimplex, gains: NDArray[Any], trees: float) -> tuple[float, ...]:
+def _shares(meta: MetaFeatures, base: Start, gains: NDArray[Any], trees: float) -> tuple[float, ...]:
     """Return each learner's weight and its part in the gain, the latter counting `trees` of the whole."""
     weights = base.weights()
     part = np.array([weights.get(name, 0.0) for name in meta.learners])
@@ -243,12 +251,12 @@ def _shares(meta: MetaFeatures, base: FittedSimplex, gains: NDArray[Any], trees:
 @final
 @dataclass(frozen=True, eq=False)
 class FittedBoosted(FittedCombiner):
-    """A weighted mean of predictions, and trees that mend it.
+    """A linear model on the link's scale, and trees that mend it.
 
     Attributes
     ----------
-    base : FittedSimplex
-        The weighted mean.
+    base : FittedLogistic or FittedSimplex
+        Where the trees start; files of before hold a weighted mean.
     read : tuple of str
         Learners the trees read, in column order; empty without trees.
     text : str
@@ -258,14 +266,14 @@ class FittedBoosted(FittedCombiner):
     """
 
     kind: ClassVar[str] = "boosted"
-    base: FittedSimplex
+    base: Start
     read: tuple[str, ...]
     text: str
     shares: tuple[float, ...]
 
     @property
     def learners(self) -> tuple[str, ...]:
-        """Learners in the mean or read by the trees."""
+        """Learners read by the trees or, where there are none, by the linear model."""
         return self.read or self.base.learners
 
     @cached_property
@@ -317,6 +325,7 @@ class FittedBoosted(FittedCombiner):
     def to_state(self) -> State:
         """Return all that is needed to rebuild the combiner."""
         return {
+            "start": self.base.kind,
             "base": self.base.to_state(),
             "read": list(self.read),
             "text": self.text,
@@ -330,10 +339,16 @@ class FittedBoosted(FittedCombiner):
         Raises
         ------
         StorageError
-            If the text is not that of a LightGBM model.
+            If the text is not that of a LightGBM model, or what it starts from is of no known kind.
         """
+        start = state.get("start", FittedSimplex.kind)
+        if start not in _STARTS:
+            raise StorageError(
+                f"combiner 'boosted': it starts from the unknown kind {start!r:.40}; "
+                f"known: {', '.join(_STARTS)}"
+            )
         found = cls(
-            FittedSimplex.from_state(state["base"]),
+            _STARTS[start].from_state(state["base"]),
             names(state["read"], "combiner 'boosted': read"),
             _trees_of(state["text"]),
             tuple(float(s) for s in finite_array(state["shares"], "combiner 'boosted': shares", (None,))),

@@ -76,9 +76,7 @@ COMBINERS: tuple[CombinerEntry, ...] = (
     CombinerEntry("greedy", GreedyCombiner, FittedGreedy, "greedy selection with replacement, bagged"),
     CombinerEntry("forgetful", ForgetfulCombiner, FittedForgetful, "convex weights; older rows count less"),
     CombinerEntry("logistic", LogisticCombiner, FittedLogistic, "penalised regression on logits or values"),
-    CombinerEntry(
-        "boosted", BoostedCombiner, FittedBoosted, "a small boosted model that mends convex weights"
-    ),
+    CombinerEntry("boosted", BoostedCombiner, FittedBoosted, "a small boosted model that mends a linear one"),
     CombinerEntry("gated", GatedCombiner, FittedGated, "weights that depend on the row, all or few a row"),
     CombinerEntry("single", SingleCombiner, FittedSingle, "the one best learner"),
     CombinerEntry("auto", AutoCombiner, None, "the simplest within half a standard error of the best"),

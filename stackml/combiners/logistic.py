@@ -18,6 +18,7 @@ from stackml.combiners.linear_fit import Bools, Rowwise, fit_linear, losses_of, 
 from stackml.combiners.nested import own_folds, restricted
 from stackml.foundation.errors import ParameterError
 from stackml.metrics.arrays import weighted_mean
+from stackml.storage.fields import finite_array, finite_number
 from stackml.storage.state import State
 from stackml.tables.target import Target
 
@@ -209,10 +210,18 @@ class FittedLogistic(FittedCombiner):
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """Rebuild the combiner."""
+        """Rebuild the combiner.
+
+        Raises
+        ------
+        StorageError
+            If a number is missing or not finite.
+        """
+        what = f"combiner '{cls.kind}'"
+        shares = finite_array(state["shares"], f"{what}: shares", (None,))
         return cls(
             LinearDesign.from_state(state["design"]),
-            np.asarray(state["coefficients"], dtype=np.float64),
-            float(state["penalty"]),
-            tuple(float(s) for s in np.asarray(state["shares"])),
+            finite_array(state["coefficients"], f"{what}: coefficients", (None,)).astype(np.float64),
+            finite_number(state["penalty"], f"{what}: penalty"),
+            tuple(float(s) for s in shares),
         )

@@ -38,7 +38,7 @@ class StackClassifier(ClassifierMixin, BaseStack):
         and rows are not in time, and fewer than 5 where a middling learner could not be finished. A
         number is the most there will be within a limit, and exactly what there is without one.
     passthrough : bool, default=False
-        Whether the combiner reads the features too.
+        Whether the combiner reads the features too; "auto" does so by a linear model, "boosted" by trees.
     calibration : {"auto", "none", "temperature", "beta", "isotonic"}, default="auto"
     schema : Overrides or mapping, optional
         What a person knows about columns: ``{"categories": [...], "kinds": {...}, "roles":

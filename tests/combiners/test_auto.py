@@ -52,7 +52,8 @@ def test_a_combination_wins_where_learners_err_apart(world, metric):
 def test_pure_noise_never_chooses_boosted(world, kind, seed):
     w = world(kind, n=500, seed=seed)
     chance = np.random.default_rng(seed + 100).permutation(w.target.values)
-    _, choice = choose_combiner(DEFAULT_CANDIDATES, w.meta, replace(w.target, values=chance), w.context)
+    candidates = (*DEFAULT_CANDIDATES, BoostedCombiner())
+    _, choice = choose_combiner(candidates, w.meta, replace(w.target, values=chance), w.context)
     assert choice.chosen != "boosted"
 
 

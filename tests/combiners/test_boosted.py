@@ -1,36 +1,45 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
-from stackml.combiners.boosted import BoostedCombiner
+from stackml.combiners.boosted import BoostedCombiner, FittedBoosted
+from stackml.combiners.logistic import LogisticCombiner
 from stackml.combiners.simplex import SimplexCombiner
 from stackml.decision.base import mean_loss
+from stackml.foundation.errors import StorageError
 
 
-def test_without_rounds_it_is_the_convex_weights(world):
+def test_without_rounds_it_is_the_linear_combiner(world):
     w = world()
     none = BoostedCombiner(most_rounds=0).fit(w.meta, w.target, w.context)
-    base = SimplexCombiner().fit(w.meta, w.target, w.context)
+    base = LogisticCombiner().fit(w.meta, w.target, w.context)
     np.testing.assert_allclose(none.predict(w.meta), base.predict(w.meta), atol=1e-9)
     assert none.weights() == base.weights()
 
 
-def test_it_learns_which_learner_is_right_where(world):
+def conditional(world):
+    """Return a world where a score tells which of two learners is right, so that no fixed weights can."""
     rng = np.random.default_rng(0)
-    w = world(n=4000)
-    y = w.target.values
+    y = world(n=4000).target.values
     here = rng.random(4000) < 0.5
-    # A score tells which of two learners knows: no fixed weights can use that.
-    good = np.where(y == 1, 0.85, 0.15)
-    a, b = np.where(here, good, 0.5), np.where(here, 0.5, good)
-    lost = np.where(rng.random(4000) < 0.5, a, b)
-    extra = {"a": lost[:, None], "b": b[:, None], "score_where": here[:, None].astype(float)}
+    truth, coin = np.where(y == 1, 0.85, 0.15), np.where(rng.random(4000) < 0.5, 0.85, 0.15)
+    extra = {
+        "a": np.where(here, truth, coin)[:, None],
+        "b": np.where(here, coin, truth)[:, None],
+        "noise": rng.uniform(0.3, 0.7, 4000)[:, None],
+        "score_where": here[:, None].astype(float),
+    }
     w = world(n=4000, extra=extra)
-    meta = w.meta.select(["a", "b", "score_where"])
-    boosted = BoostedCombiner().fit(meta, w.target, w.context)
-    simplex = SimplexCombiner().fit(meta, w.target, w.context)
+    return replace(w, meta=w.meta.select(list(extra)))
+
+
+def test_it_learns_which_learner_is_right_where(world):
+    w = conditional(world)
+    boosted = BoostedCombiner().fit(w.meta, w.target, w.context)
+    linear = LogisticCombiner().fit(w.meta, w.target, w.context)
     assert boosted.text
-    losses = [mean_loss(f.predict(meta), y, w.target.problem) for f in (boosted, simplex)]
+    losses = [mean_loss(f.predict(w.meta), w.target.values, w.target.problem) for f in (boosted, linear)]
     assert losses[0] < losses[1] - 0.02
 
 
@@ -44,3 +53,27 @@ def test_one_class_alone_needs_no_trees(world):
     w = world()
     only = replace(w.target, values=np.ones(600, dtype=np.int64))
     assert BoostedCombiner().fit(w.meta, only, w.context).text == ""
+
+
+def test_trees_read_the_learners_that_have_a_weight_alone(world):
+    w = conditional(world)
+    fitted = BoostedCombiner().fit(w.meta, w.target, w.context)
+    assert fitted.read == ("a", "b", "score_where")
+    asked = w.meta.select(fitted.learners)
+    np.testing.assert_array_equal(fitted.predict(asked), fitted.predict(w.meta))
+
+
+def test_a_file_of_before_starts_from_convex_weights(world):
+    w = world()
+    state = BoostedCombiner(most_rounds=0).fit(w.meta, w.target, w.context).to_state()
+    convex = SimplexCombiner().fit(w.meta, w.target, w.context)
+    old = {key: value for key, value in state.items() if key != "start"} | {"base": convex.to_state()}
+    restored = FittedBoosted.from_state(old)
+    np.testing.assert_allclose(restored.predict(w.meta), convex.predict(w.meta), atol=1e-9)
+
+
+def test_an_unknown_start_is_refused(world):
+    w = world()
+    state = BoostedCombiner(most_rounds=0).fit(w.meta, w.target, w.context).to_state()
+    with pytest.raises(StorageError, match="starts from the unknown kind 'ridge'; known: simplex, logistic"):
+        FittedBoosted.from_state(state | {"start": "ridge"})
