@@ -2,7 +2,8 @@
 
 A category with very many values is a trap for a booster: the statistics of rare values are
 noise that a split can exploit. Such a column is read as how common its value is instead, and by
-target codes where a fit learns them.
+target codes where a fit learns them. It may be read as a category once more, behind the others, by
+a fit that trusts rare values little.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from stackml.features.frequency import Frequencies, learn_frequencies
-from stackml.features.levels import check_levels, level_counts
+from stackml.features.levels import Codes, check_levels, level_counts
 from stackml.features.shared import SharedViews
 from stackml.features.target_encoding import NO_CODES, TargetEncoder
 from stackml.foundation.digest import digest
 from stackml.foundation.errors import SchemaError
+from stackml.storage.fields import positions, refuse
 from stackml.storage.state import State
 from stackml.tables.schema import Schema
 from stackml.tables.table import Table
@@ -37,12 +39,15 @@ class NativeView:
     ----------
     frequencies : Frequencies
         Columns of the code block read by their share, and the shares learned.
+    as_categories : tuple of int
+        Those of them that are read as categories too, behind the code block.
     encoder : TargetEncoder
         Target codes, which are the last columns of the matrix.
     """
 
     frequencies: Frequencies
     encoder: TargetEncoder = NO_CODES
+    as_categories: tuple[int, ...] = ()
 
     def types(self, schema: Schema) -> tuple[str, ...]:
         """Return ``"q"`` (quantity) or ``"c"`` (category) for each column of the matrix.
@@ -53,7 +58,8 @@ class NativeView:
             NUMBER if column.ordered or position in self.frequencies.columns else CATEGORY
             for position, column in enumerate(schema.categories)
         )
-        return (NUMBER,) * len(schema.tree_slots) + tuple(codes) + (NUMBER,) * self.encoder.width
+        added = (CATEGORY,) * len(self.as_categories) + (NUMBER,) * self.encoder.width
+        return (NUMBER,) * len(schema.tree_slots) + tuple(codes) + added
 
     def matrix(self, table: Table) -> npt.NDArray[np.float32]:
         """Return float32 of shape (n_rows, n_features), C order.
@@ -82,10 +88,12 @@ class NativeView:
         check_levels(self.frequencies.levels, table.schema)
         if table.codes.shape[1] == 0:
             return np.ascontiguousarray(table.tree_numbers, dtype=np.float32)
-        n_slots = table.tree_numbers.shape[1]
-        matrix = np.empty((table.n_rows, n_slots + table.codes.shape[1]), dtype=np.float32)
+        n_slots, n_codes = table.tree_numbers.shape[1], table.codes.shape[1]
+        width = n_slots + n_codes + len(self.as_categories)
+        matrix = np.empty((table.n_rows, width), dtype=np.float32)
         matrix[:, :n_slots] = table.tree_numbers
-        matrix[:, n_slots:] = table.codes
+        matrix[:, n_slots : n_slots + n_codes] = table.codes
+        matrix[:, n_slots + n_codes :] = table.codes[:, list(self.as_categories)]
         codes = matrix[:, n_slots:]
         codes[codes < 0] = np.nan
         if self.frequencies.columns:
@@ -102,7 +110,7 @@ class NativeView:
 
     @cached_property
     def _plain_digest(self) -> str:
-        return digest("native", self.frequencies.columns, *self.frequencies.tables)
+        return digest("native", self.frequencies.columns, self.as_categories, *self.frequencies.tables)
 
     def shared(self, views: SharedViews) -> npt.NDArray[np.float32]:
         """Return the matrix of the rows being scored; what other views make alike is made once.
@@ -113,16 +121,35 @@ class NativeView:
         return views.once(self.digest, lambda table: self._with_codes(plain, table))
 
     def to_state(self) -> State:
-        """Return the shares, and the target codes where there are any."""
+        """Return the shares, and what else is read where there is any."""
         state: State = {"frequencies": self.frequencies.to_state()}
+        if self.as_categories:
+            state["as_categories"] = list(self.as_categories)
         return {**state, "encoder": self.encoder.to_state()} if self.encoder.width else state
 
     @staticmethod
     def from_state(state: Mapping[str, Any]) -> NativeView:
-        """Rebuild the view."""
+        """Rebuild the view.
+
+        Raises
+        ------
+        StorageError
+            If a column is read as a category too that is not read by its share.
+        """
         stored = state.get("encoder")
         encoder = NO_CODES if stored is None else TargetEncoder.from_state(stored)
-        return NativeView(Frequencies.from_state(state["frequencies"]), encoder)
+        frequencies = Frequencies.from_state(state["frequencies"])
+        as_categories = positions(state.get("as_categories", ()), "boosters: as_categories")
+        if not set(as_categories) <= set(frequencies.columns):
+            refuse("boosters: as_categories", "names a column that is not read by its share")
+        return NativeView(frequencies, encoder, as_categories)
+
+
+def values_of(codes: Codes) -> npt.NDArray[np.float32]:
+    """Return codes of categories as numbers, NaN where one is missing or unseen; of the same shape."""
+    values = codes.astype(np.float32)
+    values[codes < 0] = np.nan
+    return values
 
 
 def learn_native_view(

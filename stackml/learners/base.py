@@ -135,8 +135,9 @@ class Learner(ABC):
         -------
         model : FittedLearner
         prediction : float32 ndarray of shape (len(rows), n_outputs)
-            For each row the mean of those parts (trees) that did not draw it, so that it does not
-            depend on the row's own target; NaN where every part drew the row.
+            For each row the mean of those parts (trees) that did not draw it, so that the row's own
+            target is not in it (but for what it counts among all rows where a parameter is chosen);
+            NaN where every part drew the row.
 
         Raises
         ------

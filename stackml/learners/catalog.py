@@ -78,13 +78,20 @@ _ENTRIES = (
     Entry("lightgbm", LightGBMLearner(), "Gradient boosting by LightGBM, native categories"),
     Entry(
         "lightgbm_extra",
-        LightGBMLearner(extra_trees=True, extra_levels=1, max_cat_to_onehot=4),
+        LightGBMLearner(extra_trees=True, extra_levels=1, max_cat_to_onehot=4, as_categories=True),
         "LightGBM with random thresholds: less accurate alone, different in company",
     ),
     Entry(
         "lightgbm_large",
-        LightGBMLearner(extra_levels=1, learning_rate=0.03, feature_fraction=0.7, max_cat_to_onehot=4),
-        "LightGBM with large trees and small steps",
+        LightGBMLearner(
+            extra_levels=1,
+            learning_rate=0.03,
+            feature_fraction=0.7,
+            max_cat_to_onehot=4,
+            as_categories=True,
+            target_codes=False,
+        ),
+        "LightGBM with large trees and small steps; many-valued categories read as such",
     ),
     Entry(
         "lightgbm_noisy",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from threading import Lock
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
 
 from stackml.features.levels import level_counts
-from stackml.features.native import CATEGORY, NativeView, learn_native_view
+from stackml.features.native import CATEGORY, NativeView, learn_native_view, values_of
 from stackml.features.target_encoding import fit_target_encoder
 from stackml.foundation.errors import StorageError
 from stackml.learners.base import Budget, Learner, Rows
@@ -39,6 +39,8 @@ from stackml.storage.lightgbm_text import END, OBJECTIVES, check_model_text
 from stackml.tables.table import Table
 from stackml.tables.target import Target
 
+Block: TypeAlias = npt.NDArray[np.float32]
+_RARE = 50.0  # rows by which categories of many values are shrunk
 _BUILDING = Lock()  # of shared bins; it is quick
 _SAMPLED_ROWS = 100_000  # that bins are cut by, in doubles; the library would take 200,000 (experiment 0021)
 
@@ -81,6 +83,9 @@ class LightGBMLearner(Learner):
     target_codes : bool
         Whether those are also read by their smoothed target means, which every fit learns from its
         own rows, and for each of these from inner folds without it, earlier ones where there is time.
+    as_categories : bool
+        Whether those are also read as categories, which tells apart what a value means in different
+        places; shrinkage is then 50 rows at least, as rare values are noisy (experiment 0027).
     max_bin : int
         Most bins of a column; learners that share it share the bins.
     max_rounds : int
@@ -113,6 +118,7 @@ class LightGBMLearner(Learner):
     min_data_per_group: int = 20
     most_levels: int = 30
     target_codes: bool = True
+    as_categories: bool = False
     max_bin: int = 255
     max_rounds: int = 2000
     patience: int | None = None
@@ -179,7 +185,7 @@ class LightGBMLearner(Learner):
         patience = self._patience(budget, prepared, target, rows, stop_rows)
         outputs = Outputs.of(target, rows)
         view, learned, held_out = self._read(prepared, outputs, target, rows, stop_rows, seed)
-        booster = lgb.Booster(self._settings(target, learned.num_feature(), seed), learned)
+        booster = lgb.Booster(self._settings(target, view, learned.num_feature(), seed), learned)
         if held_out is not None:
             booster.add_valid(held_out, "stop")
         held = None if stop_rows is None else lambda: _held_out(booster)
@@ -205,16 +211,29 @@ class LightGBMLearner(Learner):
         """Return the view, and the rows to learn from and to stop on as the library reads them."""
         learned = _subset(prepared.bins, outputs, target, rows)
         held_out = None if stop_rows is None else _subset(prepared.bins, outputs, target, stop_rows)
-        columns, codes = prepared.view.frequencies.columns, prepared.table.codes
-        if not (self.target_codes and columns):
-            return prepared.view, learned, held_out
-        n_levels = level_counts(prepared.table.schema)
-        encoder, encoded = fit_target_encoder(codes, columns, n_levels, target, rows, seed)
-        added = _binned(encoded, [], self.max_bin, None)
-        _widen(learned, added)
-        if stop_rows is not None:
-            _widen(held_out, _binned(encoder.encode(codes[stop_rows]), [], self.max_bin, added))
-        return replace(prepared.view, encoder=encoder), learned, held_out
+        view, codes = prepared.view, prepared.table.codes
+        columns = view.frequencies.columns
+        if self.as_categories and columns:
+            view = replace(view, as_categories=columns)
+            held_values = None if stop_rows is None else values_of(codes[stop_rows][:, columns])
+            learned_values = values_of(codes[rows][:, columns])
+            self._widen(learned, held_out, learned_values, held_values, list(range(len(columns))))
+        if self.target_codes and columns:
+            n_levels = level_counts(prepared.table.schema)
+            encoder, encoded = fit_target_encoder(codes, columns, n_levels, target, rows, seed)
+            view = replace(view, encoder=encoder)
+            held_means = None if stop_rows is None else encoder.encode(codes[stop_rows])
+            self._widen(learned, held_out, encoded, held_means, [])
+        return view, learned, held_out
+
+    def _widen(
+        self, learned: Any, held_out: Any, values: Block, held_values: Block | None, categories: list[int]
+    ) -> None:
+        """Put columns that this fit alone reads behind those it shares."""
+        added = _binned(values, categories, self.max_bin, None)
+        _add_columns(learned, added)
+        if held_values is not None:
+            _add_columns(held_out, _binned(held_values, categories, self.max_bin, added))
 
     def _patience(
         self, budget: Budget, prepared: BinnedTable, target: Target, rows: Rows, stop_rows: Rows | None
@@ -227,8 +246,9 @@ class LightGBMLearner(Learner):
         )
         return patience_for(budget, self.max_rounds, rounds, target, rows, stop_rows, cost)
 
-    def _settings(self, target: Target, n_columns: int, seed: int) -> dict[str, Any]:
+    def _settings(self, target: Target, view: NativeView, n_columns: int, seed: int) -> dict[str, Any]:
         problem = target.problem
+        least = _RARE if view.as_categories else 0.0
         classes = {"num_class": problem.n_classes} if problem.kind == "multiclass" else {}
         return classes | {
             "objective": OBJECTIVES[problem.kind],
@@ -243,8 +263,8 @@ class LightGBMLearner(Learner):
             "lambda_l1": self.lambda_l1,
             "lambda_l2": self.lambda_l2,
             "extra_trees": self.extra_trees,
-            "cat_smooth": self.cat_smooth,
-            "cat_l2": self.cat_l2,
+            "cat_smooth": max(least, self.cat_smooth),
+            "cat_l2": max(least, self.cat_l2),
             "max_cat_to_onehot": self.max_cat_to_onehot or (30 if problem.kind == "binary" else 4),
             "min_data_per_group": self.min_data_per_group,
             "seed": seed,
@@ -356,7 +376,7 @@ def _subset(full: Any, outputs: Outputs, target: Target, rows: Rows) -> Any:
     return subset
 
 
-def _widen(data: Any, added: Any) -> None:
+def _add_columns(data: Any, added: Any) -> None:
     # `Dataset.add_features_from` but for its warnings, that no raw values are kept: they cannot be
     # silenced here, because filters of warnings are of all threads.
     from lightgbm.basic import _LIB, _safe_call

@@ -36,7 +36,7 @@ class Ballot:
         for tree in estimator.estimators_[self._counted :]:
             out = left_out(tree.random_state, estimator)
             said = tree.tree_.predict(self._matrix[out])
-            self._total[out] += _outputs(said, getattr(estimator, "classes_", None), self._problem)
+            self._total[out] += outputs_of(said, getattr(estimator, "classes_", None), self._problem)
             self._votes[out] += 1
         self._counted = len(estimator.estimators_)
         return bool(self._votes.min() > 0)
@@ -80,9 +80,10 @@ def left_out(seed: int, estimator: Any) -> npt.NDArray[np.int64]:
     return np.asarray(_generate_unsampled_indices(seed, *drawn), np.int64)
 
 
-def _outputs(
+def outputs_of(
     said: npt.NDArray[np.float64], classes: npt.NDArray[np.int64] | None, problem: Problem
 ) -> npt.NDArray[np.float64]:
+    """Return what a tree says with a column for each output, 0 for classes it never saw."""
     if classes is None:
         return said
     full = np.zeros((len(said), max(2, problem.n_classes)))

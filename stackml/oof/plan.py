@@ -80,11 +80,12 @@ class Job:
         """Return whether a learner's out-of-bag predictions may stand for folds.
 
         Only where rows are exchangeable: a bag knows neither groups nor time, nor why somebody
-        divided rows as they did.
+        divided rows as they did. And not where folds are strict: a forest chooses the size of its
+        leaves by the same rows.
         """
         alike = self.folds.kind in ("stratified", "plain") and self.target.groups is None
         worth_it = self.target.problem.kind in learner.out_of_bag
-        return worth_it and alike and self.deals_rows
+        return worth_it and alike and self.deals_rows and not self.strict
 
 
 @dataclass(frozen=True)

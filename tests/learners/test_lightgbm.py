@@ -82,7 +82,7 @@ def test_shared_bins_give_what_bins_of_its_own_would(table, target):
         categorical_feature=[2],
         params={"feature_pre_filter": False, "verbosity": -1},
     )
-    settings = learner._settings(target, 3, 4)
+    settings = learner._settings(target, learner.prepare(table).view, 3, 4)
     direct = lgb.train(settings, own, num_boost_round=30).predict(
         np.column_stack([table.numbers, table.codes]).astype(np.float32)
     )
@@ -304,3 +304,55 @@ def test_boosters_with_target_codes_of_their_own_are_joined():
     np.testing.assert_allclose(both.predict(table), mean, atol=1e-5)
     assert both.view.encoder.width == 2
     assert one.joins(table.schema) == two.joins(table.schema)
+
+
+def places(n_rows=3000, seed=0):
+    """Return rows of 60 places; in a third of them a sign means the reverse of what it means elsewhere."""
+    rng = np.random.default_rng(seed)
+    place, sign = rng.integers(0, 60, n_rows), rng.integers(0, 2, n_rows)
+    y = np.where(rng.random(n_rows) < 0.9, sign ^ (place % 3 == 0), rng.integers(0, 2, n_rows)).astype(
+        np.int64
+    )
+    frame = pd.DataFrame({"place": pd.Series(place).map(lambda i: f"p{i}"), "sign": sign})
+    return Table.learn(frame), Target(BINARY, y)
+
+
+def test_what_a_value_means_in_its_place_is_read_as_a_category():
+    told, auc = auc_of(LightGBMLearner(as_categories=True), *places(6000), 4800)
+    _, coded = auc_of(LightGBMLearner(), *places(6000), 4800)
+    assert told.view.as_categories == (0,)
+    assert auc > coded + 0.01
+
+
+def test_categories_of_many_values_are_stored_and_read_as_they_were():
+    table, target = places()
+    fitted, _ = auc_of(LightGBMLearner(as_categories=True), table, target)
+    strange = Table.of(pd.DataFrame({"place": ["p1", None, "never"], "sign": [0, 1, 1]}), table.schema)
+    back = FittedLightGBM.from_state(fitted.to_state())
+    np.testing.assert_array_equal(back.predict(strange), fitted.predict(strange))
+    assert back.view.as_categories == (0,)
+    one = [back.predict(table.take(np.array([i])))[0, 0] for i in range(20)]
+    np.testing.assert_allclose(one, back.predict(table)[:20, 0], atol=1e-6)
+
+
+def test_rows_to_stop_on_are_binned_as_those_learned_from():
+    table, target = places()
+    learner, stop = LightGBMLearner(as_categories=True), np.arange(2400, 3000)
+    fitted = learner.fit(learner.prepare(table), target, np.arange(2400), stop, Budget(), 0)
+    assert roc_auc_score(target.values[stop], fitted.predict(table.take(stop))[:, 0]) > 0.85
+
+
+def test_a_view_that_reads_an_unshared_column_as_a_category_is_refused():
+    table, target = places()
+    fitted, _ = auc_of(LightGBMLearner(as_categories=True), table, target)
+    state = fitted.to_state()
+    state["view"] = {**state["view"], "as_categories": [1]}
+    with pytest.raises(StorageError, match="as_categories names a column that is not read by its share"):
+        FittedLightGBM.from_state(state)
+
+
+def test_boosters_that_read_categories_otherwise_are_not_joined():
+    table, target = places()
+    plain, _ = auc_of(LightGBMLearner(), table, target)
+    wide, _ = auc_of(LightGBMLearner(as_categories=True), table, target)
+    assert plain.joins(table.schema) != wide.joins(table.schema)

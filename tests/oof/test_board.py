@@ -420,6 +420,8 @@ def test_out_of_bag_predictions_stand_for_folds_where_rows_are_exchangeable():
     assert [t.fold for t in plan_learner("bag", BaggedLearner(), work)] == [OUT_OF_BAG]
     grouped = job(groups=np.arange(300) % 40)
     assert len(plan_learner("bag", BaggedLearner(), grouped)) == 5
+    # The size of a forest's leaves is chosen by all rows.
+    assert len(plan_learner("bag", BaggedLearner(), replace(work, strict=True))) == 5
 
 
 def test_a_refit_replaces_the_fold_models_of_the_learners_named():

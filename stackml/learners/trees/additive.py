@@ -194,6 +194,9 @@ class FittedTrees(FittedLearner):
         return {
             "the problem": [problem.kind, problem.n_classes],
             "the number of columns read": self._trees.n_features,
+            "the categories of many values read as such": [
+                schema.categories[i].name for i in self._view.as_categories
+            ],
             "the columns with target codes": [schema.categories[i].name for i in encoder.columns],
             "the number of target codes": encoder.width,
             "the categories read by how common they are": names,
