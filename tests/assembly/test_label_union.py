@@ -9,6 +9,7 @@ from sklearn.exceptions import DataConversionWarning
 
 import stackml
 from stackml.foundation.errors import DataError, ParameterError, StackmlWarning, StorageError
+from stackml.learners.forest import ExtraTreesLearner
 from stackml.storage.archive import read_archive, write_archive
 
 N = 400
@@ -242,7 +243,8 @@ def test_rows_that_a_model_has_seen_are_warned_of(tmp_path, recwarn):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.normal(size=(800, 2)), columns=["a", "b"])
     y = np.where(frame["a"] + rng.normal(size=800) > 0, "w", "x")
-    trees = stackml.StackClassifier(["extra_trees"], folds=3, calibration="none", n_jobs=1)
+    remembers = ExtraTreesLearner(min_samples_leaf=1)  # noise too
+    trees = stackml.StackClassifier([remembers], folds=3, calibration="none", n_jobs=1)
     line = stackml.StackClassifier(["logistic"], folds=3, n_jobs=1)
     union = stackml.LabelUnion(
         {"trees": trees.fit(frame[:400], y[:400]), "line": line.fit(frame[:400], y[:400])}

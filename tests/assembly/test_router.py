@@ -14,11 +14,13 @@ from stackml.assembly.outcomes import outcomes_of
 from stackml.assembly.parts import parts_of
 from stackml.datasets import load_dataset
 from stackml.foundation.errors import DataError, ParameterError, StackmlWarning, StorageError
+from stackml.learners.forest import ExtraTreesLearner
 from stackml.metrics import get_metric
 from stackml.stack.outside.foreign import stack_of_estimator
 from stackml.storage.archive import read_archive, write_archive
 
 FIT, ALL = 1500, 3000  # rows the models were fitted on, and all
+REMEMBERS = ExtraTreesLearner(min_samples_leaf=1)  # noise too
 
 
 @pytest.mark.parametrize("problem", ["binary", "multiclass", "regression"])
@@ -110,7 +112,7 @@ def test_rows_a_model_has_seen_are_warned_of(rows, weak, strong, labels):
 def test_a_loaded_model_that_has_seen_the_rows_is_told_by_its_loss(rows, weak, tmp_path, labels):
     rng = np.random.default_rng(0)
     y = np.where(rng.random(FIT) < 0.3, labels("binary")[:FIT][::-1], labels("binary")[:FIT])
-    deep = stackml.StackClassifier(["extra_trees"], folds=3, calibration="none", n_jobs=1)
+    deep = stackml.StackClassifier([REMEMBERS], folds=3, calibration="none", n_jobs=1)
     deep.fit(rows[:FIT], y)
     again = stackml.load(deep.save(tmp_path / "deep.stack"))
     with pytest.warns(StackmlWarning, match="model 'strong': its loss here is .* seems to have learned"):
@@ -121,7 +123,7 @@ def test_a_loaded_model_that_has_seen_the_rows_is_told_by_its_loss(rows, weak, t
 def test_models_within_a_model_that_have_seen_the_rows_are_told_too(make, rows, weak, labels, recwarn):
     rng = np.random.default_rng(0)
     y = np.where(rng.random(ALL) < 0.3, labels("binary")[::-1], labels("binary"))
-    deep = stackml.StackClassifier(["extra_trees"], folds=3, calibration="none", n_jobs=1)
+    deep = stackml.StackClassifier([REMEMBERS], folds=3, calibration="none", n_jobs=1)
     both = make([weak, deep.fit(rows[:FIT], y[:FIT])])
     stackml.Router(weak, both, n_jobs=1).fit(rows[FIT:], y[FIT:])
     assert not [w for w in recwarn if "seems to have learned" in str(w.message)]
