@@ -9,6 +9,7 @@ import pytest
 
 import stackml
 from stackml.foundation.errors import DataError, ParameterError, SchemaError, TrackingError
+from stackml.learners.forest import ExtraTreesLearner
 from stackml.metrics import get_metric
 from stackml.tracking.flavor import log_model
 from stackml.tracking.store import connect
@@ -317,7 +318,7 @@ def test_few_rows_are_said_to_give_intervals_that_are_too_narrow(stack, weak, fo
 def test_a_model_that_has_learned_from_the_rows_is_told_by_its_loss(found, weak):
     rng = np.random.default_rng(0)
     y = SEEN["bad"].where(rng.random(500) > 0.3, 1 - SEEN["bad"])
-    deep = fit(["extra_trees"], y=y, calibration="none")
+    deep = fit([ExtraTreesLearner(min_samples_leaf=1)], y=y, calibration="none")  # remembers noise too
     models = {"weak": weak, "deep": deep, "both": stackml.Ensemble([weak, deep])}
     notes = compare_models(models, SEEN.assign(bad=y), target="bad", **QUICK).notes
     told = [note for note in notes if "learned from these rows; the scores here flatter it" in note]
