@@ -160,16 +160,18 @@ class ForestLearner(Learner):
         return np.sort(stream(seed, "forest", "pool").choice(rows, size, replace=False))
 
     def _leaf(self, target: Target, data: Data, seed: int) -> int:
-        """Return the size of the leaves; it hangs on no clock."""
+        # It hangs on no clock; a bag knows nothing of groups and time.
         if self.min_samples_leaf is not None:
             return self.min_samples_leaf
         n_drawn = min(len(data[0]), self.max_rows_per_tree)
         sizes = usual_leaves(target.problem, n_drawn, target.weight is not None)
+        if target.groups is not None or target.time is not None:
+            return sizes[0]
 
         def make(matrix: npt.NDArray[np.float32], leaf: int) -> Any:
             return self._estimator(target, matrix, seed, leaf).set_params(bootstrap=True)
 
-        return choose_leaf(sizes, make, data, target.problem, seed)
+        return choose_leaf(sizes, make, data, target.problem, seed, n_drawn)
 
     def _estimator(self, target: Target, matrix: npt.NDArray[np.float32], seed: int, leaf: int) -> Any:
         raise NotImplementedError

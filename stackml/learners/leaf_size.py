@@ -33,25 +33,29 @@ def usual_leaves(problem: Problem, n_drawn: int, weighted: bool) -> tuple[int, .
     return (largest, max(smallest, round(largest**0.5)), smallest)
 
 
-def choose_leaf(sizes: Sequence[int], make: Grower, data: Data, problem: Problem, seed: int) -> int:
+def choose_leaf(
+    sizes: Sequence[int], make: Grower, data: Data, problem: Problem, seed: int, n_drawn: int
+) -> int:
     """Return the size of least squared error in a forest without end, larger ones preferred.
 
     Parameters
     ----------
     sizes : sequence of int
-        The largest first, for a forest of all rows.
+        The largest first, for trees of `n_drawn` rows.
     make : callable
         Returns a scikit-learn forest that draws rows with replacement, of a matrix and a size.
     data : tuple
         Matrix, float32 of shape (n_rows, n_features); class codes and, or None, weights of its rows.
     problem : Problem
     seed : int
+    n_drawn : int
+        Rows that a tree of the forest itself draws.
     """
     if len(set(sizes)) == 1:
         return sizes[0]
     matrix, values, weight = data
     rows = _sample(len(matrix), seed)
-    part = len(rows) / len(matrix)
+    part = min(1.0, len(rows) / n_drawn)
     asked = matrix[rows], values[rows], None if weight is None else weight[rows] / weight[rows].mean()
     chosen, least = sizes[0], np.inf
     for size in sizes:

@@ -37,12 +37,12 @@ def test_sizes_to_choose_from():
 def test_a_clean_target_gets_leaves_of_one_row_and_a_noisy_one_large_leaves():
     for noise, leaf in ((0.0, 1), (0.8, 40)):
         X, y = rows(noise=noise)
-        assert choose_leaf((40, 6, 1), forest, (X, y, None), BINARY, 0) == leaf
+        assert choose_leaf((40, 6, 1), forest, (X, y, None), BINARY, 0, 3000) == leaf
 
 
 def test_the_choice_is_repeated_exactly():
     X, y = rows(n=30_000, noise=0.3)
-    found = {choose_leaf((37, 6, 1), forest, (X, y, None), BINARY, 3) for _ in range(2)}
+    found = {choose_leaf((37, 6, 1), forest, (X, y, None), BINARY, 3, 30_000) for _ in range(2)}
     assert len(found) == 1
 
 
@@ -85,3 +85,22 @@ def test_forests_learn_a_clean_target_finely_and_a_noisy_one_coarsely(kind, nois
         fitted = learner.fit(learner.prepare(table), target, np.arange(3000), None, Budget(rounds=20), 0)
         said.append(fitted.predict(table))
     np.testing.assert_array_equal(*said)
+
+
+def test_leaves_of_one_row_can_be_chosen_where_trees_draw_a_part_of_the_rows():
+    X, y = rows(n=40_000)
+    assert choose_leaf((12, 3, 1), forest, (X, y, None), BINARY, 0, 10_000) == 1
+
+
+@pytest.mark.parametrize("kind", [RandomForestLearner, ExtraTreesLearner])
+def test_rows_in_groups_or_in_time_get_the_largest_leaves(kind):
+    X, y = rows()
+    table = Table.learn(pd.DataFrame(X, columns=list("abc")))
+    for told in ({"groups": np.arange(3000) // 20}, {"time": np.arange(3000.0)}):
+        said = []
+        for learner in (kind(), kind(min_samples_leaf=5)):
+            fitted = learner.fit(
+                learner.prepare(table), Target(BINARY, y, **told), np.arange(3000), None, Budget(rounds=20), 0
+            )
+            said.append(fitted.predict(table))
+        np.testing.assert_array_equal(*said)
