@@ -56,9 +56,9 @@ class ForestLearner(Learner):
     share : float
         Of the default number of trees, in (0, 1].
     min_samples_leaf : int, optional
-        By default 1, or up to an 800th of the rows a tree is grown on, for classes: five trees of
-        each size say which has the least error out of the bag (experiment 0028). Deeper trees say
-        little more about noisy targets and take megabytes. A 15,000th for numbers, at least 2.
+        By default, for classes, 1 to an 800th of the rows a tree is grown on: that of least error out
+        of the bag in five trees of each size (experiment 0028), or the largest where rows come in
+        groups or time, which a bag knows nothing of. For numbers a 15,000th, at least 2.
     max_features : float, optional
         Share of the columns tried at a split; by default the square root of their number for
         classes and 0.7 for numbers in a random forest, twice that root and all in extra trees.

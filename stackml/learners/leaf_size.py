@@ -51,15 +51,20 @@ def choose_leaf(
     n_drawn : int
         Rows that a tree of the forest itself draws.
     """
-    if len(set(sizes)) == 1:
+    if len(sizes) == 1:
         return sizes[0]
     matrix, values, weight = data
     rows = _sample(len(matrix), seed)
     part = min(1.0, len(rows) / n_drawn)
     asked = matrix[rows], values[rows], None if weight is None else weight[rows] / weight[rows].mean()
     chosen, least = sizes[0], np.inf
+    tried: set[int] = set()
     for size in sizes:
-        forest = make(asked[0], max(1, round(part * size))).set_params(n_estimators=_TREES)
+        leaf = max(1, round(part * size))
+        if leaf in tried:
+            continue
+        tried.add(leaf)
+        forest = make(asked[0], leaf).set_params(n_estimators=_TREES)
         forest.fit(asked[0], asked[1], sample_weight=asked[2])
         loss = endless_loss(forest, *asked, problem)
         if loss < (1 - _WORTH) * least:

@@ -215,8 +215,9 @@ class LightGBMLearner(Learner):
         columns = view.frequencies.columns
         if self.as_categories and columns:
             view = replace(view, as_categories=columns)
-            held_values = None if stop_rows is None else values_of(codes[stop_rows][:, columns])
-            learned_values = values_of(codes[rows][:, columns])
+            many = codes[:, list(columns)]
+            held_values = None if stop_rows is None else values_of(many[stop_rows])
+            learned_values = values_of(many[rows])
             self._widen(learned, held_out, learned_values, held_values, list(range(len(columns))))
         if self.target_codes and columns:
             n_levels = level_counts(prepared.table.schema)

@@ -15,7 +15,7 @@ class Ballot:
     """Sums of what trees say of the rows they did not draw.
 
     A sum takes up trees in the order they were grown, and only those that never saw the row: it is
-    the same number, bit for bit, whatever the row's own target.
+    the same number, bit for bit, whatever the row's own target, for trees of the same parameters.
 
     Parameters
     ----------

@@ -47,8 +47,8 @@ class StackClassifier(ClassifierMixin, BaseStack):
         Gap between training and held-out rows under time folds: days for dates, else the
         unit of `time`.
     strict : bool, default=False
-        Stop early on rows inside the training fold, so that an out-of-fold prediction does
-        not depend on its own target in any way. Holds for one layer.
+        Stop early on rows inside the training fold, and let forests predict by folds, so that an
+        out-of-fold prediction does not depend on its own target in any way. Holds for one layer.
     time_limit : float, optional
         Seconds for the whole of `fit`. Learners are fitted in their order; one that needs more than
         is left takes larger steps, fewer trees or rows, or is left out; what is left at the end goes
