@@ -161,6 +161,11 @@ class FittedCombiner(ABC):
         """Return each needed learner's share, non-negative, summing to 1 (for reports)."""
 
     @property
+    def subtracts(self) -> bool:
+        """Whether a learner counts against others."""
+        return False
+
+    @property
     def weighs_rows(self) -> bool:
         """Whether the learners' weights differ from row to row."""
         return False

@@ -276,6 +276,11 @@ class FittedBoosted(FittedCombiner):
         """Learners read by the trees or, where there are none, by the linear model."""
         return self.read or self.base.learners
 
+    @property
+    def subtracts(self) -> bool:
+        """Whether a learner counts against others where the trees start."""
+        return self.base.subtracts
+
     @cached_property
     def _shape(self) -> tuple[int, int, str]:
         return shape_of(self.text)

@@ -77,3 +77,19 @@ def test_an_unknown_start_is_refused(world):
     state = BoostedCombiner(most_rounds=0).fit(w.meta, w.target, w.context).to_state()
     with pytest.raises(StorageError, match="starts from the unknown kind 'ridge'; known: simplex, logistic"):
         FittedBoosted.from_state(state | {"start": "ridge"})
+
+
+@pytest.mark.parametrize("against", [0.0, 0.4])
+def test_it_says_whether_a_learner_counts_against_others(world, against):
+    w = world("regression", n=2000)
+    y, rng = w.target.values, np.random.default_rng(1)
+    shared = rng.normal(size=2000)
+    # What the second overdoes too is taken back from the first.
+    extra = {
+        "a": (y + shared)[:, None],
+        "b": (0.3 * y + against * 3 * shared + rng.normal(size=2000))[:, None],
+    }
+    meta = world("regression", n=2000, extra=extra).meta.select(["a", "b"])
+    fitted = BoostedCombiner(most_rounds=0).fit(meta, w.target, w.context)
+    assert fitted.subtracts == bool(against)
+    assert not SimplexCombiner().fit(meta, w.target, w.context).subtracts

@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from stackml.combiners.base import Context, MetaFeatures
 from stackml.combiners.forgetful import ForgetfulCombiner
-from stackml.combiners.logistic import FittedLogistic
 from stackml.decision.base import FittedCalibrator
 from stackml.decision.calibration import choose_calibrator
 from stackml.decision.line import LineCalibrator
@@ -118,8 +117,7 @@ def reweighted(news: News, rows: Rows) -> FittedStack:
     one that is no mere mean is replaced.
     """
     present = news.stack.combiner
-    subtracts = isinstance(present, FittedLogistic) and present.subtracts
-    now = {} if subtracts else present.weights()
+    now = {} if present.subtracts else present.weights()
     start = tuple(sorted((name, share) for name, share in now.items() if name in news.predictors))
     target = news.target.take(rows)
     if target.time is None:
