@@ -20,7 +20,7 @@ from stackml.combiners.simplex import FittedSimplex
 from stackml.foundation.errors import ParameterError, StorageError
 from stackml.foundation.randomness import derive_seed
 from stackml.metrics.arrays import weighted_mean
-from stackml.storage.fields import finite_array, names
+from stackml.storage.fields import finite_array, names, one_of
 from stackml.storage.lightgbm_text import END, OBJECTIVES, check_model_text, shape_of
 from stackml.storage.state import State
 from stackml.tables.target import Problem, Target
@@ -344,14 +344,12 @@ class FittedBoosted(FittedCombiner):
         Raises
         ------
         StorageError
-            If the text is not that of a LightGBM model, or what it starts from is of no known kind.
+            If the text is not that of a LightGBM model, what it starts from is of no known kind, or
+            there is not one share a learner.
         """
-        start = state.get("start", FittedSimplex.kind)
-        if start not in _STARTS:
-            raise StorageError(
-                f"combiner 'boosted': it starts from the unknown kind {start!r:.40}; "
-                f"known: {', '.join(_STARTS)}"
-            )
+        start = one_of(
+            state.get("start", FittedSimplex.kind), tuple(_STARTS), "combiner 'boosted': what it starts from"
+        )
         found = cls(
             _STARTS[start].from_state(state["base"]),
             names(state["read"], "combiner 'boosted': read"),
@@ -360,6 +358,7 @@ class FittedBoosted(FittedCombiner):
         )
         if bool(found.text) != bool(found.read):
             raise StorageError("combiner 'boosted': it has trees or reads learners, not both; it is damaged")
+        finite_array(state["shares"], "combiner 'boosted': shares", (len(found.learners),))
         if found.text:
             check_model_text(found.text, *found._shape)
             _ = found._booster

@@ -215,12 +215,14 @@ class FittedLogistic(FittedCombiner):
         Raises
         ------
         StorageError
-            If a number is missing or not finite.
+            If a number is missing or not finite, or there is not one share a learner.
         """
         what = f"combiner '{cls.kind}'"
-        shares = finite_array(state["shares"], f"{what}: shares", (None,))
+        design = LinearDesign.from_state(state["design"])
+        n_learners = len(design.predictors) + len(design.scores)
+        shares = finite_array(state["shares"], f"{what}: shares", (n_learners,))
         return cls(
-            LinearDesign.from_state(state["design"]),
+            design,
             finite_array(state["coefficients"], f"{what}: coefficients", (None,)).astype(np.float64),
             finite_number(state["penalty"], f"{what}: penalty"),
             tuple(float(s) for s in shares),

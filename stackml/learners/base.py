@@ -45,11 +45,15 @@ class Budget:
     metric : str
         Name of the metric the user judges by, which early stopping may go by; see
         `stackml.learners.stopping`. Empty: the loss alone decides.
+    is_probe : bool
+        Whether the fit only tells the time that rounds take: what further fits would choose keeps a
+        usual value.
     """
 
     seconds: float | None = None
     rounds: int | None = None
     metric: str = ""
+    is_probe: bool = False
 
 
 @dataclass(frozen=True)

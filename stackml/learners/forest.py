@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from time import monotonic
@@ -18,6 +18,7 @@ from stackml.foundation.randomness import stream
 from stackml.learners.base import Budget, FittedLearner, Learner, Prediction, Rows
 from stackml.learners.boosting import check_parameters, check_width, training_rows
 from stackml.learners.constant import fit_constant, has_one_class
+from stackml.learners.growing import grow, what_is_left
 from stackml.learners.leaf_size import Data, choose_leaf, usual_leaves
 from stackml.learners.out_of_bag import Ballot, with_half_vote
 from stackml.learners.shortening import short_thresholds, short_values
@@ -36,8 +37,8 @@ _LEAST_TREES = 20
 _USUAL_TREES = (40, 100)
 _USUAL_DRAWS = 1_200_000  # rows that all trees draw together
 _MORE_OUT_OF_BAG = 2.5  # times the trees, as a row is told by a third of them
+_UNHURRIED = 0.5  # share of the trees below which further ones that choose a size would be too many
 _VOTING = 1.4  # of the work without: a third of the rows is predicted by every tree
-_CHUNK = 10  # most trees grown between two looks at the clock
 _BLOCK = 50_000  # rows predicted at once where no tree drew them
 
 
@@ -58,7 +59,8 @@ class ForestLearner(Learner):
     min_samples_leaf : int, optional
         By default, for classes, 1 to an 800th of the rows a tree is grown on: that of least error out
         of the bag in five trees of each size (experiment 0028), or the largest where rows come in
-        groups or time, which a bag knows nothing of. For numbers a 15,000th, at least 2.
+        groups or time, which a bag knows nothing of, and where `share` is below a half. For numbers
+        a 15,000th, at least 2.
     max_features : float, optional
         Share of the columns tried at a split; by default the square root of their number for
         classes and 0.7 for numbers in a random forest, twice that root and all in extra trees.
@@ -116,8 +118,8 @@ class ForestLearner(Learner):
         view, matrix = prepared.fit(target, rows, seed)
         data = (matrix, target.values[rows], _mean_one(target, rows))
         started = monotonic()
-        estimator = self._estimator(target, matrix, seed, self._leaf(target, data, seed))
-        grow(estimator, data, _what_is_left(budget, started), budget.rounds or self.usual_rounds(len(rows)))
+        estimator = self._estimator(target, matrix, seed, self._leaf(target, data, seed, budget))
+        grow(estimator, data, what_is_left(budget, started), budget.rounds or self.usual_rounds(len(rows)))
         return FittedForest(view, _forest_of(estimator, target.problem, matrix))
 
     def fit_out_of_bag(
@@ -133,10 +135,10 @@ class ForestLearner(Learner):
         view, matrix = prepared.fit_plain(pool)
         data = (matrix, target.values[pool], _mean_one(target, pool))
         started = monotonic()
-        leaf = self._leaf(target, data, seed)
+        leaf = self._leaf(target, data, seed, budget)
         estimator = self._estimator(target, matrix, seed, leaf).set_params(bootstrap=True)
         ballot = Ballot(matrix, target.problem)
-        budget = _what_is_left(budget, started)
+        budget = what_is_left(budget, started)
         n_kept = budget.rounds or self._kept(round(self._more_out_of_bag * self.usual_rounds(len(pool))))
         grow(estimator, data, budget, self._voters(n_kept), lambda: ballot.count(estimator))
         n_kept = self._kept(len(estimator.estimators_))
@@ -159,14 +161,16 @@ class ForestLearner(Learner):
             return rows
         return np.sort(stream(seed, "forest", "pool").choice(rows, size, replace=False))
 
-    def _leaf(self, target: Target, data: Data, seed: int) -> int:
-        # It hangs on no clock; a bag knows nothing of groups and time.
+    def _leaf(self, target: Target, data: Data, seed: int, budget: Budget) -> int:
+        # It hangs on no clock, but on what the clock made of the forest, which a plan records.
         if self.min_samples_leaf is not None:
             return self.min_samples_leaf
         n_drawn = min(len(data[0]), self.max_rows_per_tree)
         sizes = usual_leaves(target.problem, n_drawn, target.weight is not None)
-        if target.groups is not None or target.time is not None:
+        if target.groups is not None or target.time is not None or self.share < _UNHURRIED:
             return sizes[0]
+        if budget.is_probe:
+            return sizes[len(sizes) // 2]
 
         def make(matrix: npt.NDArray[np.float32], leaf: int) -> Any:
             return self._estimator(target, matrix, seed, leaf).set_params(bootstrap=True)
@@ -281,38 +285,6 @@ class ExtraTreesLearner(ForestLearner):
 
         make = ExtraTreesClassifier if target.problem.kind == "multiclass" else ExtraTreesRegressor
         return make(**self._parameters(target, matrix, seed, leaf, bootstrap=False))
-
-
-def grow(
-    estimator: Any,
-    data: tuple[Any, ...],
-    budget: Budget,
-    n_trees: int,
-    is_enough: Callable[[], bool] = lambda: True,
-) -> None:
-    """Grow trees in chunks until there are `n_trees`, or the clock has passed the budget and it is enough.
-
-    Chunks draw the same seeds as one growth would, so the clock decides the number alone.
-    """
-    started, seconds = monotonic(), None if budget.rounds else budget.seconds
-    matrix, values, weight = data
-    grown, chunk = len(getattr(estimator, "estimators_", ())), 1 if seconds is not None else n_trees
-    while grown < n_trees:
-        grown = min(n_trees, grown + chunk)
-        estimator.set_params(n_estimators=grown)
-        estimator.fit(matrix, values, sample_weight=weight)
-        enough, passed = is_enough(), monotonic() - started
-        if seconds is not None:
-            if enough and passed >= seconds:
-                return
-            # No more than the time left is for, lest a large table's trees outrun it.
-            chunk = min(_CHUNK, max(1, int((seconds - passed) * grown / max(passed, 1e-9))))
-
-
-def _what_is_left(budget: Budget, started: float) -> Budget:
-    if budget.seconds is None:
-        return budget
-    return replace(budget, seconds=max(0.0, budget.seconds - (monotonic() - started)))
 
 
 def _forest_of(

@@ -114,7 +114,7 @@ def probe_task(task: FitTask, prepared: Any, job: Job) -> float:
     seconds = []
     for rounds in (1, few, 1):
         start = perf_counter()
-        task.learner.fit(prepared, job.target, rows, None, Budget(rounds=rounds), task.seed)
+        task.learner.fit(prepared, job.target, rows, None, Budget(rounds=rounds, is_probe=True), task.seed)
         seconds.append(perf_counter() - start)
     one = min(seconds[0], seconds[2])
     a_round = max(LEAST_OF_PROBE * seconds[1], seconds[1] - one) / max(1, few - 1)

@@ -72,11 +72,21 @@ def test_a_file_of_before_starts_from_convex_weights(world):
     np.testing.assert_allclose(restored.predict(w.meta), convex.predict(w.meta), atol=1e-9)
 
 
-def test_an_unknown_start_is_refused(world):
+@pytest.mark.parametrize("start", ["ridge", ["logistic"], None])
+def test_an_unknown_start_is_refused(world, start):
     w = world()
     state = BoostedCombiner(most_rounds=0).fit(w.meta, w.target, w.context).to_state()
-    with pytest.raises(StorageError, match="starts from the unknown kind 'ridge'; known: simplex, logistic"):
-        FittedBoosted.from_state(state | {"start": "ridge"})
+    with pytest.raises(StorageError, match=r"what it starts from is .*; known: simplex, logistic; the file"):
+        FittedBoosted.from_state(state | {"start": start})
+
+
+@pytest.mark.parametrize("combiner", [LogisticCombiner(), BoostedCombiner(most_rounds=0)])
+def test_a_share_too_few_is_refused(world, combiner):
+    w = world()
+    fitted = combiner.fit(w.meta, w.target, w.context)
+    state = fitted.to_state()
+    with pytest.raises(StorageError, match="shares has the shape"):
+        type(fitted).from_state(state | {"shares": state["shares"][:-1]})
 
 
 @pytest.mark.parametrize("against", [0.0, 0.4])

@@ -104,3 +104,19 @@ def test_rows_in_groups_or_in_time_get_the_largest_leaves(kind):
             )
             said.append(fitted.predict(table))
         np.testing.assert_array_equal(*said)
+
+
+@pytest.mark.parametrize("kind", [RandomForestLearner, ExtraTreesLearner])
+def test_hurried_forests_and_those_that_tell_the_time_alone_choose_no_leaves(kind, monkeypatch):
+    X, y = rows(n=1500)
+    table, target = Table.learn(pd.DataFrame(X, columns=list("abc"))), Target(BINARY, y)
+
+    def chosen(*_):
+        raise AssertionError("five trees of each size were grown")
+
+    monkeypatch.setattr("stackml.learners.forest.choose_leaf", chosen)
+    for learner, budget in ((kind().paced(0.3), Budget()), (kind(), Budget(rounds=4, is_probe=True))):
+        fitted = learner.fit(learner.prepare(table), target, np.arange(1500), None, budget, 0)
+        assert fitted.rounds
+    with pytest.raises(AssertionError):
+        kind().fit(kind().prepare(table), target, np.arange(1500), None, Budget(rounds=4), 0)

@@ -9,7 +9,8 @@ import pytest
 from stackml.learners.base import Budget, Learner
 from stackml.learners.catalog import LEARNERS
 from stackml.learners.constant import FittedConstant
-from stackml.learners.forest import ExtraTreesLearner, RandomForestLearner, grow
+from stackml.learners.forest import ExtraTreesLearner, RandomForestLearner
+from stackml.learners.growing import grow
 from stackml.tables.table import Table
 from stackml.tables.target import Problem, Target
 
@@ -148,7 +149,7 @@ class OneTreeASecond:
 @pytest.mark.parametrize(("seconds", "n_trees"), [(7.0, 7), (0.0, 1), (25.0, 25), (1000.0, 40)])
 def test_no_more_trees_are_grown_than_the_clock_has_time_for(seconds, n_trees, monkeypatch) -> None:
     slow = OneTreeASecond()
-    monkeypatch.setattr("stackml.learners.forest.monotonic", lambda: slow.now)
+    monkeypatch.setattr("stackml.learners.growing.monotonic", lambda: slow.now)
     grow(slow, (None, None, None), Budget(seconds=seconds), 40)
     assert slow.n_trees == n_trees
 
