@@ -34,6 +34,7 @@ DEFAULT_CANDIDATES: tuple[Combiner, ...] = (
     SimplexCombiner(),
     LogisticCombiner(),
 )
+LEAN_CANDIDATES: tuple[Combiner, ...] = (SingleCombiner(), LogisticCombiner(prune=1e-3))
 
 
 @dataclass(frozen=True)

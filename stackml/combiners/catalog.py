@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from stackml.combiners.auto import DEFAULT_CANDIDATES, AutoCombiner
+from stackml.combiners.auto import DEFAULT_CANDIDATES, LEAN_CANDIDATES, AutoCombiner
 from stackml.combiners.base import Combiner, FittedCombiner
 from stackml.combiners.boosted import BoostedCombiner, FittedBoosted
 from stackml.combiners.fixed import (
@@ -87,9 +87,15 @@ FITTED: dict[str, type[FittedCombiner]] = {
 }
 
 
-def default_candidates() -> tuple[Combiner, ...]:
-    """Return what "auto" chooses from."""
-    return DEFAULT_CANDIDATES
+def default_candidates(*, lean: bool = False) -> tuple[Combiner, ...]:
+    """Return what "auto" chooses from.
+
+    Parameters
+    ----------
+    lean : bool
+        Only such as ask few learners: those without which the loss would rise by a thousandth.
+    """
+    return LEAN_CANDIDATES if lean else DEFAULT_CANDIDATES
 
 
 def make_combiner(combiner: str | Combiner, **parameters: Any) -> Combiner:

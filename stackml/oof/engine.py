@@ -6,7 +6,7 @@ oversubscribed and no result depends on `n_jobs`. Which task comes next is for `
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 
@@ -24,7 +24,16 @@ from stackml.oof.candidate import Candidate
 from stackml.oof.fitting import FitOutcome, fit_task, probe_task
 from stackml.oof.pacing import Prices
 from stackml.oof.plan import ALL_ROWS, OUT_OF_BAG, FitTask, Job, plan_learner, plan_refit
-from stackml.oof.repeating import affordable, averaged, refit_costs, refit_needs, round_needs, worth_repeating
+from stackml.oof.repeating import (
+    affordable,
+    averaged,
+    extended,
+    fold_needs,
+    refit_costs,
+    refit_needs,
+    round_needs,
+    worth_repeating,
+)
 from stackml.oof.result import LearnerRun, OofResult
 from stackml.oof.shared import SharedPreparation
 
@@ -89,6 +98,52 @@ class Engine:
             raise FitError(f"no learner could be fitted: {reasons}")
         result = OofResult(tuple(runs), job.folds, job.target.problem)
         return result if job.folds.exchangeable else self.refit(result, job)
+
+    def further_folds(self, result: OofResult, job: Job) -> OofResult:
+        """Return the result with further folds of the job, as many as the limit pays for.
+
+        A fold that a learner could not be fitted on is left out of the result: all learners are
+        weighed on the same rows. What models of all rows will take is kept back.
+
+        Parameters
+        ----------
+        result : OofResult
+            Of the first folds of the job.
+        job : Job
+        """
+        for number in range(result.folds.n_folds, job.folds.n_folds):
+            needs = fold_needs(result, job, by_clock=self.spending.work is None)
+            left = self.spending.left
+            if self.spending.work is not None:
+                left -= sum(refit_costs([run for run in result.fitted if not run.out_of_bag], job).values())
+            if len(affordable(tuple(needs), needs, left, left / self.n_jobs)) < len(needs):
+                return result
+            further = self._one_fold_more(result, job, number, needs)
+            if further is None:
+                return result
+            result = further
+        return result
+
+    def _one_fold_more(
+        self, result: OofResult, job: Job, number: int, needs: Mapping[str, float]
+    ) -> OofResult | None:
+        planned = []
+        for run in result.fitted:
+            if run.name in needs:
+                of_learner = replace(job, most_rows={run.name: run.most_rows} if run.most_rows else {})
+                task = plan_learner(run.name, run.learner, of_learner)[number]
+                planned.append((run.name, run.learner, (task,)))
+        board = Board(planned, job, self.spending, self.prices, may_skip=False, may_leave=True)
+        for name, need in needs.items():
+            self.spending.promise(name, need if self.spending.work is not None else 0.0)
+        self._run_tasks(board, job)
+        if any(candidate.status != "fitted" for candidate in board.candidates):
+            return None
+        runs = (
+            extended(run, _gathered(board.by_name[run.name], job)) if run.name in needs else run
+            for run in result.runs
+        )
+        return replace(result, runs=tuple(runs), folds=job.folds.first(number + 1))
 
     def repeat(self, result: OofResult, jobs: Iterable[Job]) -> OofResult:
         """Return the result with further rounds of cross-validation, as many as the limit pays for.

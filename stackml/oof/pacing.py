@@ -17,10 +17,7 @@ GENTLE = 0.5  # of a learner's usual work: what haste may take it down to while 
 MOST_OF_LEFT = 0.4  # one learner may take, while others wait
 ROUNDED = 1.05  # rounds and trees are whole numbers
 MUST_FIT_IN = 0.7  # of what is left, at the quickest; what is expected can be wrong
-FIRST_SHARE = 0.5  # of the budget, for a middling learner when folds are counted
-MOST_FOLDS, FOLDS, LEAST_FOLDS = 8, 5, 2
 LEAST_ROWS = 20_000
-NOMINAL_IN_TIME = 1.5  # nominal seconds for one by the clock: most fits stop early
 
 
 class Prices:
@@ -147,50 +144,3 @@ def paced_task(task: FitTask, found: Pace, job: Job) -> FitTask:
     """Return the task in the form that was decided on."""
     cost = replaced_cost(task, found.learner, job)
     return replace(task, learner=found.learner, most_rows=found.most_rows, cost=cost)
-
-
-def usual_folds(
-    learners: Sequence[Learner], n_rows: int, n_features: int, n_outputs: int, core_seconds: float
-) -> int:
-    """Return 8 folds where every learner can be fitted on as many within the budget, else 5.
-
-    A model of 8 folds learns from seven eighths of the rows, one of 5 from four fifths.
-
-    Parameters
-    ----------
-    learners : sequence of Learner
-    n_rows, n_features, n_outputs : int
-    core_seconds : float
-        The whole budget.
-    """
-    rows = n_rows * (MOST_FOLDS - 1) // MOST_FOLDS
-    nominal = sum(MOST_FOLDS * learner.cost(rows, n_features, n_outputs) for learner in learners)
-    return MOST_FOLDS if nominal <= core_seconds else FOLDS
-
-
-def affordable_folds(
-    n_folds: int,
-    learners: Sequence[Learner],
-    n_rows: int,
-    n_features: int,
-    n_outputs: int,
-    core_seconds: float,
-) -> int:
-    """Return how many folds a middling learner can be fitted on, at its quickest, in half a budget.
-
-    Parameters
-    ----------
-    n_folds : int
-        Asked for; the most there will be.
-    learners : sequence of Learner
-        Of whose costs the lower median counts.
-    n_rows, n_features, n_outputs : int
-    core_seconds : float
-        The whole budget.
-    """
-    for k in range(n_folds, LEAST_FOLDS, -1):
-        rows = n_rows * (k - 1) // k
-        costs = sorted(learner.cost(rows, n_features, n_outputs) for learner in learners)
-        if FASTEST * k * costs[(len(costs) - 1) // 2] <= FIRST_SHARE * core_seconds:
-            return k
-    return min(n_folds, LEAST_FOLDS)

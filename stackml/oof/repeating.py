@@ -60,6 +60,14 @@ def round_needs(result: OofResult, job: Job, *, by_clock: bool) -> dict[str, flo
     }
 
 
+def fold_needs(result: OofResult, job: Job, *, by_clock: bool) -> dict[str, float]:
+    """Return the core-seconds that one more fold of each learner that has folds needs."""
+    runs = [run for run in result.fitted if not run.out_of_bag]
+    if by_clock:
+        return {run.name: SAFETY * float(np.mean(run.seconds)) for run in runs}
+    return {run.name: plan_learner(run.name, run.learner, job)[0].cost for run in runs}
+
+
 def refit_needs(result: OofResult, job: Job, *, by_clock: bool) -> dict[str, float]:
     """Return the core-seconds that one more model of all rows needs, of learners that chance decides.
 
@@ -104,13 +112,23 @@ def averaged(run: LearnerRun, further: LearnerRun) -> LearnerRun:
     """Return a learner with one more round: predictions averaged over rounds, models side by side."""
     n = len(run.repeats)
     oof = (run.oof.astype(np.float64) * n + further.oof) / (n + 1)
+    both = _side_by_side(run, further)
+    return replace(both, oof=oof.astype(np.float32), repeats=(*run.repeats, *further.repeats))
+
+
+def extended(run: LearnerRun, further: LearnerRun) -> LearnerRun:
+    """Return a learner with one more fold of the same round, whose rows had no predictions yet."""
+    oof = np.where(np.isnan(further.oof), run.oof, further.oof)
+    both = _side_by_side(run, further)
+    return replace(both, oof=oof, models=both.models if run.learner.learns else run.models)
+
+
+def _side_by_side(run: LearnerRun, further: LearnerRun) -> LearnerRun:
     return replace(
         run,
         models=(*run.models, *further.models),
-        oof=oof.astype(np.float32),
         seconds=(*run.seconds, *further.seconds),
         fold_rounds=(*run.fold_rounds, *further.fold_rounds),
         n_fitted=run.n_fitted + further.n_fitted,
         us_per_row=(*run.us_per_row, *further.us_per_row),
-        repeats=(*run.repeats, *further.repeats),
     )

@@ -109,6 +109,10 @@ class Folds:
         rows.setflags(write=False)
         return rows
 
+    def first(self, n_folds: int) -> Folds:
+        """Return the first folds alone: the rows of the others are held out by none, but trained on."""
+        return Folds(self.folds[:n_folds], self.n_rows, self.kind, self.notes)
+
     def digest(self) -> str:
         """Return the sha256 of kind and row numbers; notes do not count."""
         parts: list[NDArray[Any]] = [side for fold in self.folds for side in (fold.train, fold.held_out)]

@@ -99,6 +99,7 @@ def checked_work(work_limit: Any, time_limit: Any) -> float | None:
 
 
 PRESET_REFITS = {"fast": 1, "balanced": 1, "best": 4}
+LEAN_PRESETS = ("fast", "balanced")  # made to be called often: their combiner asks few learners
 MOST_REFITS = 100
 
 
@@ -107,6 +108,11 @@ def refits(refit: Any, learners: Any) -> int:
     if isinstance(refit, str) and refit == "auto":
         return PRESET_REFITS.get(learners, 0) if isinstance(learners, str) else 0
     return checked_refits(refit)
+
+
+def is_lean(learners: Any) -> bool:
+    """Return whether "auto" chooses among combiners that ask few learners: as the preset has it."""
+    return isinstance(learners, str) and learners in LEAN_PRESETS
 
 
 def checked_refits(refit: Any) -> int:

@@ -27,7 +27,7 @@ from stackml.stack.fitted import FittedStack, Layer, Member
 from stackml.stack.layering import grow_layers
 from stackml.stack.layers import Sources, layer_job
 from stackml.stack.recipe import Recipe
-from stackml.stack.repeating import may_repeat, refitted, repeated
+from stackml.stack.repeating import further_folds, may_repeat, refitted, repeated
 from stackml.tables.table import Table
 from stackml.tables.target import Target
 
@@ -113,20 +113,28 @@ def build(
     fold_tables: dict[int, Table] = {}
     if past_table is not None and not folds.exchangeable:
         fold_tables = {number: past_table(fold.train) for number, fold in enumerate(folds.folds)}
-    sources = Sources(table, target, folds, fold_tables)
-    engine.clock.expect_combining(combining_seconds(recipe, target, table.n_features))
+    first = folds if recipe.fitted_folds is None else folds.first(recipe.fitted_folds)
+    sources = Sources(table, target, first, fold_tables)
+    engine.clock.expect_combining(combining_seconds(recipe, sources))
     results, grown = grow_layers(sources, recipe, engine)
+    if recipe.fitted_folds is not None:
+        whole = replace(sources, folds=folds)
+        engine.clock.expect_combining(combining_seconds(recipe, whole))
+        results = (further_folds(results[0], whole, recipe, engine),)
+        sources = replace(sources, folds=results[0].folds)
+        recipe = replace(recipe, fitted_folds=sources.folds.n_folds)
     recipe = replace(recipe, layers=len(results), grown=grown)
     if may_repeat(recipe, folds):
         results = (repeated(results[0], sources, classes, recipe, engine),)
     return assemble(sources, classes, results, recipe, engine)
 
 
-def combining_seconds(recipe: Recipe, target: Target, n_features: int) -> list[float]:
+def combining_seconds(recipe: Recipe, sources: Sources) -> list[float]:
     """Return about the seconds that each candidate for the combiner will take."""
-    candidates = default_candidates() if recipe.combiner is None else (recipe.combiner,)
+    n_features, n_outputs = sources.table.n_features, sources.target.problem.n_outputs
+    candidates = default_candidates(lean=recipe.lean) if recipe.combiner is None else (recipe.combiner,)
     n_read = min(FEW_LEARNERS, len(recipe.learners)) + (n_features if recipe.passes_features else 0)
-    size = target.n_rows, n_read, target.problem.n_outputs
+    size = len(sources.folds.held_out_rows), n_read, n_outputs
     return [WITH_LAST_FIT * candidate.cost(*size) for candidate in candidates]
 
 
@@ -204,10 +212,11 @@ def _candidates(meta: MetaFeatures, recipe: Recipe) -> tuple[Combiner, ...]:
     if recipe.combiner is not None:
         return (recipe.combiner,)
     if recipe.tried:
-        return tuple(candidate for candidate in default_candidates() if candidate.kind in recipe.tried)
+        known = default_candidates(lean=recipe.lean)
+        return tuple(candidate for candidate in known if candidate.kind in recipe.tried)
     if len(meta.learners) == 1 and meta.predictors and meta.features is None:
         return (SingleCombiner(),)  # nothing to combine; whether to bend it is for the calibrator
-    return default_candidates()
+    return default_candidates(lean=recipe.lean)
 
 
 def _calibrated(

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from stackml.combiners.nested import restricted
 from stackml.foundation.errors import SplitError
 from stackml.oof.engine import Engine
-from stackml.oof.pacing import FOLDS, NOMINAL_IN_TIME, affordable_folds, usual_folds
+from stackml.oof.fold_counts import FOLDS, NOMINAL_IN_TIME, affordable_folds, first_folds, usual_folds
 from stackml.splitting.base import Fold, Folds, Kind
 from stackml.splitting.catalog import choose_splitter
 from stackml.splitting.holdout import check_embargo_needs_time
@@ -24,12 +24,21 @@ LIKELY_LAYERS = 2  # where their number is open
 
 
 def within_budget(recipe: Recipe, table: Table, target: Target, engine: Engine) -> Recipe:
-    """Return the recipe with a number of folds: as many as are worth it and can be paid within a limit."""
+    """Return the recipe with a number of folds: as many as are worth it and can be paid within a limit.
+
+    Where that number is open and models of all rows will predict, the folds' models serve the
+    combiner alone, which learns a few weights. A few folds are then fitted first: more learners are
+    worth more than more rows to weigh them by (docs/decisions/0024).
+    """
     is_free = not engine.spending.is_limited or bool(recipe.only)
     if recipe.folds != AUTO_FOLDS and (is_free or not isinstance(recipe.folds, int)):
         return recipe
     if is_free:
         return replace(recipe, folds=FOLDS)
+    if recipe.folds == AUTO_FOLDS and recipe.refits and recipe.layers == 1 and target.time is None:
+        first = first_folds(FOLDS, target.n_rows, _n_rarest(target))
+        if first < FOLDS:
+            return replace(recipe, folds=FOLDS, fitted_folds=first)
     size = target.n_rows, table.n_features, target.problem.n_outputs
     budget = engine.spending.left / (LIKELY_LAYERS if isinstance(recipe.layers, str) else recipe.layers)
     learners = [learner for _, learner in recipe.learners]
@@ -39,6 +48,12 @@ def within_budget(recipe: Recipe, table: Table, target: Target, engine: Engine) 
         nominal = NOMINAL_IN_TIME * budget if engine.spending.is_timed else budget
         folds = usual_folds(learners, *size, nominal) if keeps_folds else FOLDS
     return replace(recipe, folds=affordable_folds(folds, learners, *size, budget))
+
+
+def _n_rarest(target: Target) -> int:
+    if target.problem.is_regression:
+        return target.n_rows
+    return int(np.unique_counts(target.values).counts.min())
 
 
 def split(target: Target, classes: Sequence[Any], recipe: Recipe) -> Folds:

@@ -29,6 +29,7 @@ from stackml.stack.arguments import (
     checked_seed,
     checked_work,
     has_names,
+    is_lean,
     named_columns,
     opened_cache,
     refits,
@@ -299,6 +300,7 @@ class BaseStack(Changeable, Weighing, TransformerMixin, BaseEstimator):
             embargo=self.embargo,
             seed=checked_seed(self.random_state),
             refits=refits(self.refit, self.learners),
+            lean=is_lean(self.learners),
         )
         return recipe if plan is None else replayed(recipe, plan)
 

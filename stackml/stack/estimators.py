@@ -26,7 +26,9 @@ class StackClassifier(ClassifierMixin, BaseStack):
     combiner : str or Combiner, default="auto"
         "mean", "median", "geometric", "vote", "rank_mean", "single", "greedy", "simplex", "forgetful"
         (older rows count less, by time), "logistic", "boosted", "gated" (weights that depend on the row),
-        or "auto", which chooses by nested cross-validation; a single learner can win.
+        or "auto", which chooses by nested cross-validation; a single learner can win. With the
+        presets "fast" and "balanced" it chooses among a single learner and "logistic" with only those
+        learners without which the loss would rise by a thousandth.
     metric : str, optional
         What "better" means; by default ROC AUC for two classes, log loss for more.
     layers : int or "auto", default=1
@@ -35,8 +37,10 @@ class StackClassifier(ClassifierMixin, BaseStack):
         aside and fits up to three, each only where it helps; ``plan_["layers_tried"]`` tells.
     folds : "auto", int, Folds, or pairs of row numbers (train, held_out), default="auto"
         "auto" is 5; within a limit 8 where fold models predict, all learners can be fitted on as many
-        and rows are not in time, and fewer than 5 where a middling learner could not be finished. A
-        number is the most there will be within a limit, and exactly what there is without one.
+        and rows are not in time, and fewer than 5 where a middling learner could not be finished; where
+        models of all rows predict (`refit`), as many of 5 as the limit pays for once every learner
+        was fitted on 2. A number is the most there will be within a limit, and exactly what there is
+        without one.
     passthrough : bool, default=False
         Whether the combiner reads the features too; "auto" does so by a linear model, "boosted" by trees.
     calibration : {"auto", "none", "temperature", "beta", "isotonic"}, default="auto"
@@ -85,7 +89,7 @@ class StackClassifier(ClassifierMixin, BaseStack):
     classes_ : ndarray of shape (n_classes,)
     oof_ : DataFrame of shape (n_rows, n_meta_features + stack columns)
         Out-of-fold predictions aligned to `X`; the stack's are nested. NaN where a row was
-        never held out (the first block under time folds).
+        never held out (the first block under time folds, folds that a limit had no time for).
     leaderboard_ : DataFrame
         One row a learner and one for the stack.
     learners_ : dict of str to Member

@@ -67,6 +67,8 @@ class Recipe:
     layers : int or "auto"
         "auto" fits a further layer where it is found to help.
     folds : int, Folds, tuple of Fold, or "auto"
+    fitted_folds : int, optional
+        How many of them are fitted, before others are where a limit pays for them; all by default.
     passthrough : bool
     calibration : str
     strict : bool
@@ -86,6 +88,8 @@ class Recipe:
     refits : int
         Models of all rows, at most, that predict instead of the fold models, of each learner the
         combiner needs; 0 leaves the fold models to predict.
+    lean : bool
+        Whether a combiner is chosen among those that ask few learners.
     refit_only : frozenset of str, optional
         Learners that are fitted again on all rows, where not all are.
     refit_rounds : mapping of learner to tuple of int or None
@@ -99,6 +103,7 @@ class Recipe:
     metric: str
     layers: int | str = 1
     folds: int | Folds | tuple[Fold, ...] | str = 5
+    fitted_folds: int | None = None
     passthrough: bool = False
     calibration: str = "auto"
     strict: bool = False
@@ -110,6 +115,7 @@ class Recipe:
     repeats: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     tried: tuple[str, ...] = ()
     refits: int = 0
+    lean: bool = False
     refit_only: frozenset[str] | None = None
     refit_rounds: Mapping[str, tuple[int | None, ...]] = field(default_factory=dict)
     grown: tuple[LayerTrial, ...] = ()

@@ -1,4 +1,4 @@
-"""More of the same: further rounds of cross-validation, and models of all rows, as long as a limit pays."""
+"""More of the same, as long as a limit pays: folds, rounds of cross-validation, models of all rows."""
 
 from __future__ import annotations
 
@@ -16,6 +16,24 @@ from stackml.splitting.base import Folds
 from stackml.stack.dividing import split
 from stackml.stack.layers import Sources, layer_job
 from stackml.stack.recipe import Recipe
+
+
+def further_folds(result: OofResult, sources: Sources, recipe: Recipe, engine: Engine) -> OofResult:
+    """Return the result of the first folds with as many of the others as a limit pays for.
+
+    Where some are left out a note of the folds says so. A recorded run had those it had.
+    """
+    asked = sources.folds.n_folds
+    if not recipe.only:
+        result = engine.further_folds(result, layer_job(sources, (), recipe))
+    folds = result.folds
+    if folds.n_folds == asked:
+        return result
+    note = (
+        f"{folds.n_folds} of {asked} folds were fitted, for the limit: rows of the others have no "
+        "out-of-fold predictions"
+    )
+    return replace(result, folds=Folds(folds.folds, folds.n_rows, folds.kind, (*folds.notes, note)))
 
 
 def may_repeat(recipe: Recipe, folds: Folds) -> bool:

@@ -50,14 +50,16 @@ def plan_record(built: Built) -> dict[str, Any]:
         "folds": built.layers[0].folds.kind,
         "n_folds": built.layers[0].folds.n_folds,
         "folds_asked": built.recipe.folds if isinstance(built.recipe.folds, int) else None,
+        "folds_fitted": built.recipe.fitted_folds,
         "notes": list(built.layers[0].folds.notes),
         "seed": built.recipe.seed,
         "strict": built.recipe.strict,
         "refit": built.recipe.refits,
+        "lean": built.recipe.lean,
         "combiner": built.combined.combiner.kind,
         "asked": {
             "learners": {name: _described(learner) for name, learner in built.recipe.learners},
-            "combiner": _described(built.recipe.combiner),
+            "combiner": _described(_combiner(built.recipe)),
         },
         "paced": paced,
         "repeats": {r.name: list(r.repeats) for r in built.layers[-1].fitted if len(r.repeats) > 1},
@@ -87,6 +89,7 @@ def replayed(recipe: Recipe, plan: Mapping[str, Any]) -> Recipe:
         If the plan fitted a learner, or a combiner, that the recipe does not describe, or describes
         with other parameters.
     """
+    recipe = replace(recipe, lean=bool(plan.get("lean", False)))
     _check_asked(recipe, plan)
     rounds: dict[tuple[int, str, int], int] = {}
     only: dict[int, set[str]] = {}
@@ -107,7 +110,8 @@ def replayed(recipe: Recipe, plan: Mapping[str, Any]) -> Recipe:
             refitted[name] = (*refitted.get(name, ()), fit["rounds"])
         if fit["rounds"] is not None:
             rounds.setdefault((layer, name, fit["fold"]), int(fit["rounds"]))
-    unasked = set(plan.get("tried", ())) - {candidate.kind for candidate in default_candidates()}
+    candidates = default_candidates(lean=recipe.lean)
+    unasked = set(plan.get("tried", ())) - {candidate.kind for candidate in candidates}
     if recipe.combiner is None and unasked:
         raise ParameterError(
             f"plan: it was recorded with combiner='{min(unasked)}', which 'auto' does not choose from; "
@@ -118,6 +122,7 @@ def replayed(recipe: Recipe, plan: Mapping[str, Any]) -> Recipe:
         seed=int(plan["seed"]),
         strict=bool(plan["strict"]),
         folds=recipe.folds if plan.get("folds_asked") is None else int(plan["folds_asked"]),
+        fitted_folds=None if plan.get("folds_fitted") is None else int(plan["folds_fitted"]),
         rounds=rounds,
         only=only,
         refits=checked_refits(plan.get("refit") or 0),
@@ -131,10 +136,12 @@ def replayed(recipe: Recipe, plan: Mapping[str, Any]) -> Recipe:
     )
 
 
-def _described(asked: Learner | Combiner | None) -> dict[str, Any]:
+def _combiner(recipe: Recipe) -> Combiner:
+    return recipe.combiner or AutoCombiner(default_candidates(lean=recipe.lean))
+
+
+def _described(asked: Learner | Combiner) -> dict[str, Any]:
     """Return kind and parameters as text; parameters of an estimator one by one."""
-    if asked is None:
-        asked = AutoCombiner(default_candidates())
     found: dict[str, str] = {}
     for name, value in asked.parameters.items():
         if _is_estimator(value):
@@ -184,10 +191,10 @@ def _check_asked(recipe: Recipe, plan: Mapping[str, Any]) -> None:
             if name in fitted and name in recorded["learners"]:
                 _check_same(f"learner '{name}'", recorded["learners"][name], _described(learner), "learners")
         then = recorded["combiner"]
-        chosen = [_described(candidate) for candidate in default_candidates()]
+        chosen = [_described(candidate) for candidate in default_candidates(lean=recipe.lean)]
         # A stack made smaller has one of those that "auto" chooses from, which the plan tells apart.
         if recipe.combiner is not None or not any(_difference(then, one) is None for one in chosen):
-            _check_same("the combiner", then, _described(recipe.combiner), "combiner")
+            _check_same("the combiner", then, _described(_combiner(recipe)), "combiner")
     except (TypeError, KeyError, AttributeError) as error:
         raise ParameterError(
             f"plan: its 'asked' cannot be read ({error!r}); give the `plan_` of a fitted stack as it was"

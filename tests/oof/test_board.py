@@ -23,7 +23,8 @@ from stackml.oof.admission import Tried, share_in_ensemble
 from stackml.oof.board import SHARE_OF_PART, Board
 from stackml.oof.budget import Clock, Spending
 from stackml.oof.fitting import FitOutcome
-from stackml.oof.pacing import LEAST_ROWS, Prices, affordable_folds, pace, usual_folds
+from stackml.oof.fold_counts import affordable_folds, first_folds, usual_folds
+from stackml.oof.pacing import LEAST_ROWS, Prices, pace
 from stackml.oof.plan import OUT_OF_BAG, Job, plan_learner, plan_refit
 from stackml.oof.shared import SharedPreparation
 from stackml.splitting import choose_splitter
@@ -409,6 +410,21 @@ def test_a_budget_for_all_learners_is_spent_on_more_folds():
     learners = [priced(price=1.0), priced(price=2.0)]
     assert usual_folds(learners, 1000, 5, 1, core_seconds=24.0) == 8
     assert usual_folds(learners, 1000, 5, 1, core_seconds=23.0) == 5
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_rarest", "first"),
+    [
+        (25_000, 9000, 2),
+        (12_500, 6000, 2),
+        (12_499, 6000, 3),
+        (4000, 2000, 5),
+        (25_000, 200, 3),
+        (9999, 0, 5),
+    ],
+)
+def test_the_first_folds_tell_a_combiner_enough(n_rows, n_rarest, first):
+    assert first_folds(5, n_rows, n_rarest) == first
 
 
 def test_out_of_bag_predictions_stand_for_folds_where_rows_are_exchangeable():

@@ -164,7 +164,7 @@ def recipe_of(stack: FittedStack, metric: str, seed: int) -> Recipe | None:
         if entry is None or not entry.suits(stack.problem):
             return None
         found.append((member.name, entry.learner))
-    refits = checked_refits(stack.card.get("plan", {}).get("refit") or 0)
+    plan = stack.card.get("plan", {})
     return Recipe(
         tuple(found),
         None,
@@ -172,5 +172,6 @@ def recipe_of(stack: FittedStack, metric: str, seed: int) -> Recipe | None:
         layers=len(stack.layers),
         passthrough=stack.passthrough,
         seed=seed,
-        refits=refits,
+        refits=checked_refits(plan.get("refit") or 0),
+        lean=bool(plan.get("lean", False)),
     )
