@@ -24,6 +24,8 @@ from stackml.tables import Problem, Target
 
 BALANCED = ("xgboost_shallow", "lightgbm", "logistic", "ridge", "extra_trees", "lightgbm_extra", "realmlp_large")
 WAYS = {
+    "linear, prune=2e-4": (LogisticCombiner(prune=2e-4),),
+    "linear, prune=5e-4": (LogisticCombiner(prune=5e-4),),
     "mean": (MeanCombiner(),),
     "convex": (SimplexCombiner(),),
     "linear": (LogisticCombiner(),),

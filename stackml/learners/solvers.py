@@ -88,7 +88,7 @@ def fit_logistic(
         coef, intercept = (part[..., present if n_classes > 2 else [0]] for part in start)
         z0[:-1] = (vectors * unit).T @ coef
         z0[-1] = intercept + means @ coef
-    options = {"maxiter": 200, "gtol": 1e-6, "ftol": 1e-9}
+    options = {"maxiter": 200, "gtol": 1e-6, "ftol": 1e-7}
     found = minimize(loss, z0.ravel(), jac=True, method="L-BFGS-B", options=options)
     z = found.x.reshape(shape)
     coef = whiten @ z[:-1]

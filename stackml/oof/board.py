@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -274,8 +275,9 @@ class Board:
         waiting = (c for c in self.candidates if c.status == "waiting" and c is not candidate)
         last = all(self._is_score(c) for c in waiting)  # these take next to nothing
         wanted = price * candidate.cost + sum(cost for cost in self._wants(candidate) if cost <= DEAR * left)
+        with_refit = 1.0 + self._refit(candidate) / candidate.cost
         found = pace(
-            candidate.learner, candidate.tasks, self.job, price, left,
+            candidate.learner, candidate.tasks, self.job, with_refit * price, left,
             must=must, last=last, ease=OVERSTATED * left / wanted if wanted > 0 else 1.0,
         )  # fmt: skip
         if found is None:
@@ -284,20 +286,23 @@ class Board:
             remains = max(left, 0.0) / share
             reason = f"would take about {needed:.0f} {unit}, {remains:.0f} {unit} were left"
             self._skip(candidate, reason, too_dear=True)
-        return found
+            return None
+        return replace(found, expected=found.expected / with_refit)  # that time is set aside, not promised
 
     def _set_aside(self) -> None:
         """Keep back the time that refits of the admitted learners will take."""
         if not (self.job.refits and self.spending.is_timed):
             return
-        size = self.job.target.n_rows, self.job.table.n_features, self.job.target.problem.n_outputs
-        refitted = [
-            c
-            for c in self.candidates
-            if c.status not in ("waiting", "probing", "skipped", "failed") and c.tasks[0].fold >= 0
-        ]
-        costs = [self._price(c) * c.learner.cost(*size) for c in refitted]
+        admitted = [c for c in self.candidates if c.status not in ("waiting", "probing", "skipped", "failed")]
+        costs = [self._price(c) * self._refit(c) for c in admitted]
         self.spending.clock.set_aside(max([sum(costs) / self.spending.n_jobs, *costs]))
+
+    def _refit(self, candidate: Candidate) -> float:
+        """Return the nominal core-seconds of a model of all rows, where the clock keeps time back for one."""
+        if not (self.job.refits and self.spending.is_timed) or candidate.tasks[0].fold < 0:
+            return 0.0
+        size = self.job.target.n_rows, self.job.table.n_features, self.job.target.problem.n_outputs
+        return candidate.learner.cost(*size)
 
     def _verdicts(self) -> None:
         """Decide, learner by learner in their order, whether those that were tried go on."""

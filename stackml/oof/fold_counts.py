@@ -11,7 +11,8 @@ MOST_FOLDS, FOLDS, LEAST_FOLDS = 8, 5, 2
 NOMINAL_IN_TIME = 1.5  # nominal seconds for one by the clock: most fits stop early
 FIRST_SHARE = 0.5  # of the budget, for a middling learner
 LEAST_PREDICTED = 5_000  # rows, for a combiner to learn from
-LEAST_OF_CLASS = 100  # of them, of the rarest class
+LEAST_A_CLASS = 500  # times the number of classes, if they are many
+LEAST_OF_RAREST = 100  # rows of the rarest class
 
 
 def usual_folds(
@@ -61,17 +62,38 @@ def affordable_folds(
     return min(n_folds, LEAST_FOLDS)
 
 
-def first_folds(n_folds: int, n_rows: int, n_rarest: int) -> int:
-    """Return how many folds tell a combiner enough: two, more where rows or those of a class are few.
+def first_folds(
+    n_folds: int,
+    learners: Sequence[Learner],
+    n_rows: int,
+    n_features: int,
+    n_outputs: int,
+    core_seconds: float,
+    *,
+    n_rarest: int,
+) -> int:
+    """Return how many folds come first: all, or where not all learners can be had, what a combiner needs.
+
+    That is two, and more where they would hold few rows, or few of a class.
 
     Parameters
     ----------
     n_folds : int
         The most there will be.
-    n_rows : int
+    learners : sequence of Learner
+    n_rows, n_features, n_outputs : int
+    core_seconds : float
+        The whole budget, in nominal seconds.
     n_rarest : int
         Rows of the rarest class; all, for numbers.
     """
-    by_rows = -(-n_folds * LEAST_PREDICTED // n_rows)
-    by_class = -(-n_folds * LEAST_OF_CLASS // max(1, n_rarest))
+    rows = n_rows * (n_folds - 1) // n_folds
+    nominal = sum(
+        n_folds * learner.cost(rows, n_features, n_outputs) + learner.cost(n_rows, n_features, n_outputs)
+        for learner in learners
+    )
+    if nominal <= core_seconds:
+        return n_folds
+    by_rows = -(-n_folds * max(LEAST_PREDICTED, LEAST_A_CLASS * n_outputs) // n_rows)
+    by_class = -(-n_folds * LEAST_OF_RAREST // max(1, n_rarest))
     return min(n_folds, max(LEAST_FOLDS, by_rows, by_class))

@@ -27,25 +27,25 @@ def within_budget(recipe: Recipe, table: Table, target: Target, engine: Engine) 
     """Return the recipe with a number of folds: as many as are worth it and can be paid within a limit.
 
     Where that number is open and models of all rows will predict, the folds' models serve the
-    combiner alone, which learns a few weights. A few folds are then fitted first: more learners are
-    worth more than more rows to weigh them by (docs/decisions/0024).
+    combiner alone, which learns a few weights. Where not all learners can be had on all folds, a few
+    are fitted first: more learners are worth more than more rows to weigh them by (docs/decisions/0024).
     """
     is_free = not engine.spending.is_limited or bool(recipe.only)
     if recipe.folds != AUTO_FOLDS and (is_free or not isinstance(recipe.folds, int)):
         return recipe
     if is_free:
         return replace(recipe, folds=FOLDS)
-    if recipe.folds == AUTO_FOLDS and recipe.refits and recipe.layers == 1 and target.time is None:
-        first = first_folds(FOLDS, target.n_rows, _n_rarest(target))
-        if first < FOLDS:
-            return replace(recipe, folds=FOLDS, fitted_folds=first)
     size = target.n_rows, table.n_features, target.problem.n_outputs
     budget = engine.spending.left / (LIKELY_LAYERS if isinstance(recipe.layers, str) else recipe.layers)
+    nominal = NOMINAL_IN_TIME * budget if engine.spending.is_timed else budget
     learners = [learner for _, learner in recipe.learners]
     folds = recipe.folds
     if not isinstance(folds, int):
+        if recipe.refits and recipe.layers == 1 and target.time is None:
+            first = first_folds(FOLDS, learners, *size, nominal, n_rarest=_n_rarest(target))
+            if first < FOLDS:
+                return replace(recipe, folds=FOLDS, fitted_folds=first)
         keeps_folds = target.time is None and not recipe.refits
-        nominal = NOMINAL_IN_TIME * budget if engine.spending.is_timed else budget
         folds = usual_folds(learners, *size, nominal) if keeps_folds else FOLDS
     return replace(recipe, folds=affordable_folds(folds, learners, *size, budget))
 

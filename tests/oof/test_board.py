@@ -413,18 +413,22 @@ def test_a_budget_for_all_learners_is_spent_on_more_folds():
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "n_rarest", "first"),
+    ("core_seconds", "n_rows", "n_outputs", "n_rarest", "first"),
     [
-        (25_000, 9000, 2),
-        (12_500, 6000, 2),
-        (12_499, 6000, 3),
-        (4000, 2000, 5),
-        (25_000, 200, 3),
-        (9999, 0, 5),
+        (18.0, 25_000, 1, 9000, 5),
+        (17.9, 25_000, 1, 9000, 2),
+        (0.0, 12_500, 1, 6000, 2),
+        (0.0, 12_499, 1, 6000, 3),
+        (0.0, 4000, 1, 2000, 5),
+        (0.0, 25_000, 1, 200, 3),
+        (0.0, 25_000, 1, 0, 5),
+        (0.0, 25_000, 26, 900, 3),
     ],
 )
-def test_the_first_folds_tell_a_combiner_enough(n_rows, n_rarest, first):
-    assert first_folds(5, n_rows, n_rarest) == first
+def test_the_first_folds_tell_a_combiner_enough(core_seconds, n_rows, n_outputs, n_rarest, first):
+    learners = [priced(price=1.0), priced(price=2.0)]
+    found = first_folds(5, learners, n_rows, 5, n_outputs, core_seconds, n_rarest=n_rarest)
+    assert found == first
 
 
 def test_out_of_bag_predictions_stand_for_folds_where_rows_are_exchangeable():
