@@ -24,11 +24,11 @@ from stackml.tables import Problem, Target
 
 BALANCED = ("xgboost_shallow", "lightgbm", "logistic", "ridge", "extra_trees", "lightgbm_extra", "realmlp_large")
 WAYS = {
-    "linear, prune=2e-4": (LogisticCombiner(prune=2e-4),),
-    "linear, prune=5e-4": (LogisticCombiner(prune=5e-4),),
     "mean": (MeanCombiner(),),
     "convex": (SimplexCombiner(),),
     "linear": (LogisticCombiner(),),
+    "linear, prune=2e-4": (LogisticCombiner(prune=2e-4),),
+    "linear, prune=5e-4": (LogisticCombiner(prune=5e-4),),
     "linear, prune=1e-3": (LogisticCombiner(prune=1e-3),),
     "linear, prune=3e-3": (LogisticCombiner(prune=3e-3),),
     "linear, prune=1e-2": (LogisticCombiner(prune=1e-2),),
