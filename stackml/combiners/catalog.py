@@ -98,6 +98,12 @@ def default_candidates(*, lean: bool = False) -> tuple[Combiner, ...]:
     return LEAN_CANDIDATES if lean else DEFAULT_CANDIDATES
 
 
+def known_candidates(*, lean: bool) -> dict[str, Combiner]:
+    """Return by kind what "auto" chooses from, and what else it would where more learners may be asked."""
+    lists = (DEFAULT_CANDIDATES, default_candidates(lean=lean))
+    return {candidate.kind: candidate for candidates in lists for candidate in candidates}
+
+
 def make_combiner(combiner: str | Combiner, **parameters: Any) -> Combiner:
     """Return a combiner by name, with parameters; an object is returned as it is.
 

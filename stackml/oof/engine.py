@@ -116,7 +116,8 @@ class Engine:
             left = self.spending.left
             if self.spending.work is not None:
                 left -= sum(refit_costs([run for run in result.fitted if not run.out_of_bag], job).values())
-            if len(affordable(tuple(needs), needs, left, left / self.n_jobs)) < len(needs):
+            longest = left / self.n_jobs if self.spending.is_timed else left
+            if len(affordable(tuple(needs), needs, left, longest)) < len(needs):
                 return result
             further = self._one_fold_more(result, job, number, needs)
             if further is None:

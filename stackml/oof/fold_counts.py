@@ -11,7 +11,7 @@ MOST_FOLDS, FOLDS, LEAST_FOLDS = 8, 5, 2
 NOMINAL_IN_TIME = 1.5  # nominal seconds for one by the clock: most fits stop early
 FIRST_SHARE = 0.5  # of the budget, for a middling learner
 LEAST_PREDICTED = 5_000  # rows, for a combiner to learn from
-LEAST_A_CLASS = 200  # rows for each class, where they are many
+LEAST_A_CLASS = 500  # rows for each class, where they are many
 LEAST_OF_RAREST = 100  # rows of the rarest class
 
 

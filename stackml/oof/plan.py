@@ -120,7 +120,7 @@ class FitTask:
         """Return the content digest: equal tasks on equal data are one task."""
         learner = self.learner
         return digest(
-            "fit-task-4",
+            "fit-task-5",
             job_digest,
             self.name,
             learner.kind,

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from stackml.combiners.auto import WITH_LAST_FIT, Choice, choose_combiner
 from stackml.combiners.base import Combiner, Context, FittedCombiner, MetaFeatures
-from stackml.combiners.catalog import default_candidates
+from stackml.combiners.catalog import default_candidates, known_candidates
 from stackml.combiners.single import SingleCombiner
 from stackml.decision.base import FittedCalibrator
 from stackml.decision.calibration import CalibrationRecord, choose_calibrator
@@ -212,8 +212,8 @@ def _candidates(meta: MetaFeatures, recipe: Recipe) -> tuple[Combiner, ...]:
     if recipe.combiner is not None:
         return (recipe.combiner,)
     if recipe.tried:
-        known = default_candidates(lean=recipe.lean)
-        return tuple(candidate for candidate in known if candidate.kind in recipe.tried)
+        known = known_candidates(lean=recipe.lean)
+        return tuple(known[kind] for kind in known if kind in recipe.tried)
     if len(meta.learners) == 1 and meta.predictors and meta.features is None:
         return (SingleCombiner(),)  # nothing to combine; whether to bend it is for the calibrator
     return default_candidates(lean=recipe.lean)

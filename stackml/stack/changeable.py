@@ -197,7 +197,8 @@ class Changeable:
         -------
         self
             `transform`, ``leaderboard_``, ``plan_`` and ``oof_`` are of the learners that are left;
-            with both False the last three stay as they were.
+            with both False the last three stay as they were. The plan repeats these learners
+            exactly; its combiner is fitted on them alone, which may weigh them a little otherwise.
         """
         check_is_fitted(self, "fitted_")
         if self._built is None:

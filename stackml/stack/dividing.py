@@ -30,6 +30,8 @@ def within_budget(recipe: Recipe, table: Table, target: Target, engine: Engine) 
     combiner alone, which learns a few weights. Where not all learners can be had on all folds, a few
     are fitted first: more learners are worth more than more rows to weigh them by (docs/decisions/0024).
     """
+    if recipe.fitted_folds is not None and not recipe.only:  # decided for other rows, before an update
+        recipe = replace(recipe, folds=AUTO_FOLDS, fitted_folds=None)
     is_free = not engine.spending.is_limited or bool(recipe.only)
     if recipe.folds != AUTO_FOLDS and (is_free or not isinstance(recipe.folds, int)):
         return recipe
@@ -41,7 +43,9 @@ def within_budget(recipe: Recipe, table: Table, target: Target, engine: Engine) 
     learners = [learner for _, learner in recipe.learners]
     folds = recipe.folds
     if not isinstance(folds, int):
-        if recipe.refits and recipe.layers == 1 and target.time is None:
+        # Some folds of few groups need not look like all: rare classes and large groups are dealt first.
+        deals_rows = target.time is None and target.groups is None
+        if recipe.refits and recipe.layers == 1 and deals_rows:
             first = first_folds(FOLDS, learners, *size, nominal, n_rarest=_n_rarest(target))
             if first < FOLDS:
                 return replace(recipe, folds=FOLDS, fitted_folds=first)

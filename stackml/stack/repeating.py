@@ -30,7 +30,7 @@ def further_folds(result: OofResult, sources: Sources, recipe: Recipe, engine: E
     if folds.n_folds == asked:
         return result
     note = (
-        f"{folds.n_folds} of {asked} folds were fitted, for the limit: rows of the others have no "
+        f"{folds.n_folds} of {asked} folds were fitted within the limit: rows of the others have no "
         "out-of-fold predictions"
     )
     return replace(result, folds=Folds(folds.folds, folds.n_rows, folds.kind, (*folds.notes, note)))

@@ -11,7 +11,7 @@ import numpy as np
 
 from stackml.combiners.auto import AutoCombiner
 from stackml.combiners.base import Combiner
-from stackml.combiners.catalog import default_candidates
+from stackml.combiners.catalog import default_candidates, known_candidates
 from stackml.foundation.digest import digest
 from stackml.foundation.errors import ParameterError, near_miss
 from stackml.learners.base import Learner
@@ -110,8 +110,7 @@ def replayed(recipe: Recipe, plan: Mapping[str, Any]) -> Recipe:
             refitted[name] = (*refitted.get(name, ()), fit["rounds"])
         if fit["rounds"] is not None:
             rounds.setdefault((layer, name, fit["fold"]), int(fit["rounds"]))
-    candidates = default_candidates(lean=recipe.lean)
-    unasked = set(plan.get("tried", ())) - {candidate.kind for candidate in candidates}
+    unasked = set(plan.get("tried", ())) - known_candidates(lean=recipe.lean).keys()
     if recipe.combiner is None and unasked:
         raise ParameterError(
             f"plan: it was recorded with combiner='{min(unasked)}', which 'auto' does not choose from; "
@@ -122,7 +121,7 @@ def replayed(recipe: Recipe, plan: Mapping[str, Any]) -> Recipe:
         seed=int(plan["seed"]),
         strict=bool(plan["strict"]),
         folds=recipe.folds if plan.get("folds_asked") is None else int(plan["folds_asked"]),
-        fitted_folds=None if plan.get("folds_fitted") is None else int(plan["folds_fitted"]),
+        fitted_folds=_fitted_folds(plan),
         rounds=rounds,
         only=only,
         refits=checked_refits(plan.get("refit") or 0),
@@ -138,6 +137,16 @@ def replayed(recipe: Recipe, plan: Mapping[str, Any]) -> Recipe:
 
 def _combiner(recipe: Recipe) -> Combiner:
     return recipe.combiner or AutoCombiner(default_candidates(lean=recipe.lean))
+
+
+def _fitted_folds(plan: Mapping[str, Any]) -> int | None:
+    found = plan.get("folds_fitted")
+    if found is None or (type(found) is int and found > 0):
+        return found
+    raise ParameterError(
+        f"plan: its 'folds_fitted' is {found!r:.40}, not a number of folds; "
+        "give the `plan_` of a fitted stack as it was"
+    )
 
 
 def _described(asked: Learner | Combiner) -> dict[str, Any]:
@@ -191,7 +200,7 @@ def _check_asked(recipe: Recipe, plan: Mapping[str, Any]) -> None:
             if name in fitted and name in recorded["learners"]:
                 _check_same(f"learner '{name}'", recorded["learners"][name], _described(learner), "learners")
         then = recorded["combiner"]
-        chosen = [_described(candidate) for candidate in default_candidates(lean=recipe.lean)]
+        chosen = [_described(candidate) for candidate in known_candidates(lean=recipe.lean).values()]
         # A stack made smaller has one of those that "auto" chooses from, which the plan tells apart.
         if recipe.combiner is not None or not any(_difference(then, one) is None for one in chosen):
             _check_same("the combiner", then, _described(_combiner(recipe)), "combiner")

@@ -422,7 +422,7 @@ def test_a_budget_for_all_learners_is_spent_on_more_folds():
         (0.0, 4000, 1, 2000, 5),
         (0.0, 25_000, 1, 200, 3),
         (0.0, 25_000, 1, 0, 5),
-        (0.0, 25_000, 70, 900, 3),
+        (0.0, 25_000, 26, 900, 3),
     ],
 )
 def test_the_first_folds_tell_a_combiner_enough(core_seconds, n_rows, n_outputs, n_rarest, first):

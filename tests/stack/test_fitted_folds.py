@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from stackml.assembly.loading import load
+from stackml.foundation.errors import ParameterError
 from stackml.oof.plan import ALL_ROWS
 from stackml.stack import StackClassifier, StackRegressor
 
@@ -28,14 +29,14 @@ def fitted():
     return StackClassifier(LEARNERS, **TIGHT).fit(X, y), X, y
 
 
-def folds_of(stack):
-    return {fit["fold"] for fit in stack.plan_["fits"] if fit["learner"] == "lightgbm"} - {ALL_ROWS, None}
+def folds_of(stack, name="lightgbm"):
+    return {fit["fold"] for fit in stack.plan_["fits"] if fit["learner"] == name} - {ALL_ROWS, None}
 
 
 def test_a_tight_limit_fits_two_folds_of_five_and_says_so(fitted):
     stack, _, y = fitted
     assert folds_of(stack) == {0, 1}
-    assert "2 of 5 folds were fitted, for the limit" in " ".join(stack.plan_["notes"])
+    assert "2 of 5 folds were fitted within the limit" in " ".join(stack.plan_["notes"])
     known = stack.oof_.notna().all(axis=1)
     assert known.mean() == pytest.approx(0.4, abs=0.001)
     assert y[known].mean() == pytest.approx(y.mean(), abs=0.001)
@@ -84,13 +85,36 @@ def test_all_folds_are_fitted_where_few_would_tell_a_combiner_too_little(kind):
     assert "folds were fitted" not in " ".join(stack.plan_["notes"])
 
 
-def test_groups_stay_on_one_side():
+@pytest.mark.parametrize("given", ["groups", "time"])
+def test_all_folds_are_fitted_where_some_would_not_look_like_all(given):
     X, y = table()
-    groups = np.arange(len(X)) // 3
-    stack = StackClassifier(["lightgbm", "logistic"], work_limit=1.0, refit=True).fit(X, y, groups=groups)
-    assert folds_of(stack) == {0, 1}
-    known = stack.oof_.notna().all(axis=1).to_numpy()
-    assert not set(groups[known]) & set(groups[~known])
+    rows = {"groups": np.arange(len(X)) // 650, "time": np.arange(len(X))}
+    stack = StackClassifier(["lightgbm"], work_limit=3.0, refit=True).fit(X, y, **{given: rows[given]})
+    assert len(folds_of(stack)) == stack.plan_["n_folds"] > 3
+
+
+def test_a_limit_of_work_fits_as_many_whatever_runs_at_once():
+    X, y = table()
+    found = [StackClassifier(["logistic"], work_limit=1.2, refit=True, n_jobs=n).fit(X, y) for n in (1, 4)]
+    assert folds_of(found[0], "logistic") == folds_of(found[1], "logistic") == {0, 1, 2, 3}
+    np.testing.assert_array_equal(*(stack.predict_proba(X[:200]) for stack in found))
+
+
+def test_an_update_divides_its_rows_anew():
+    X, y = table()
+    stack = StackClassifier(["logistic"], work_limit=1.2, refit=True).fit(X, y)
+    assert stack.oof_.isna().any(axis=None)
+    X, y = table(16_000)
+    stack.update(X[13_000:], y[13_000:], time=np.arange(3000), ways="refit_new")
+    assert len(stack.learners_["logistic"].models) == 1
+    assert "folds were fitted" not in " ".join(stack.plan_["notes"])
+
+
+@pytest.mark.parametrize("stated", [0, -1, 1.5, "two", True])
+def test_a_plan_with_no_number_of_folds_is_refused(fitted, stated):
+    stack, X, y = fitted
+    with pytest.raises(ParameterError, match=r"its 'folds_fitted' is .*, not a number of folds"):
+        StackClassifier(LEARNERS, refit=True, plan={**stack.plan_, "folds_fitted": stated}).fit(X, y)
 
 
 def test_it_can_be_stored_changed_and_made_smaller(tmp_path):

@@ -64,3 +64,11 @@ def test_the_plan_of_a_preset_is_repeated(noisy, fast, tmp_path):
         StackClassifier("fast", combiner="mean", plan=plan).fit(X, y)
     fast.save(tmp_path / "fast.stack")
     np.testing.assert_array_equal(load(tmp_path / "fast.stack").predict_proba(X), fast.predict_proba(X))
+
+
+def test_the_plan_of_one_made_smaller_is_repeated(noisy):
+    X, y = noisy
+    stack = StackClassifier("fast").fit(X, y).compact()
+    again = StackClassifier("fast", plan=json.loads(json.dumps(stack.plan_))).fit(X, y)
+    assert asked(again) == asked(stack)
+    np.testing.assert_allclose(again.predict_proba(X), stack.predict_proba(X), atol=0.02)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from stackml.combiners.base import Combiner, Context, MetaFeatures
-from stackml.combiners.catalog import make_combiner
+from stackml.combiners.catalog import known_candidates, make_combiner
 from stackml.combiners.comparing import Lags, lags
 from stackml.combiners.inputs import FloatArray, Rows
 from stackml.combiners.mean import MeanCombiner
@@ -175,7 +175,8 @@ def _judges(built: Built) -> tuple[Combiner, ...]:
     """Return the combiners a set may be judged by; the first that passes with all learners counts."""
     if built.recipe.combiner is not None and built.recipe.combiner.kind != "auto":
         return (built.recipe.combiner,)
-    own = make_combiner(built.combined.combiner.kind)
+    kind = built.combined.combiner.kind
+    own = known_candidates(lean=built.recipe.lean).get(kind) or make_combiner(kind)
     return (SimplexCombiner(),) if own.kind in ("simplex", "single") else (SimplexCombiner(), own)
 
 
