@@ -131,8 +131,7 @@ class Engine:
         planned = []
         for run in result.fitted:
             if run.name in needs:
-                of_learner = replace(job, most_rows={run.name: run.most_rows} if run.most_rows else {})
-                task = plan_learner(run.name, run.learner, of_learner)[number]
+                task = plan_learner(run.name, run.learner, _as_before(job, run))[number]
                 planned.append((run.name, run.learner, (task,)))
         board = Board(planned, job, self.spending, self.prices, may_skip=False, may_leave=True)
         for name, need in needs.items():
@@ -167,10 +166,10 @@ class Engine:
     def repeat_once(self, result: OofResult, job: Job, names: Collection[str]) -> OofResult:
         """Return the result with one more round of the named learners; one without time is left as it was."""
         wanted = [run for run in result.fitted if run.name in names]
-        planned = []
-        for run in wanted:
-            of_learner = replace(job, most_rows={run.name: run.most_rows} if run.most_rows else {})
-            planned.append((run.name, run.learner, plan_learner(run.name, run.learner, of_learner)))
+        planned = [
+            (run.name, run.learner, plan_learner(run.name, run.learner, _as_before(job, run)))
+            for run in wanted
+        ]
         board = Board(planned, job, self.spending, self.prices, may_skip=False, may_leave=True)
         for name, _, tasks in planned:
             self.spending.promise(name, sum(task.cost for task in tasks) if self.spending.work else 0.0)
@@ -231,8 +230,7 @@ class Engine:
     ) -> OofResult:
         planned = []
         for run in wanted:
-            of_learner = replace(job, most_rows={run.name: run.most_rows} if run.most_rows else {})
-            task = plan_refit(run.name, run.learner, run.fold_rounds, of_learner)
+            task = plan_refit(run.name, run.learner, run.fold_rounds, _as_before(job, run))
             planned.append((run.name, run.learner, (task,)))
         if not planned:
             return result
@@ -323,6 +321,11 @@ class _Started:
 
 def _where(fold: int) -> str:
     return {ALL_ROWS: "all rows", OUT_OF_BAG: "all rows, out of bag"}.get(fold, f"fold {fold + 1}")
+
+
+def _as_before(job: Job, run: LearnerRun) -> Job:
+    """Return the job with as many rows drawn for a learner as its fits had."""
+    return replace(job, most_rows={run.name: run.most_rows} if run.most_rows else {})
 
 
 def _gathered(candidate: Candidate, job: Job) -> LearnerRun:

@@ -38,9 +38,9 @@ class StackClassifier(ClassifierMixin, BaseStack):
     folds : "auto", int, Folds, or pairs of row numbers (train, held_out), default="auto"
         "auto" is 5; within a limit 8 where fold models predict, all learners can be fitted on as many
         and rows are not in time, and fewer than 5 where a middling learner could not be finished; where
-        models of all rows predict (`refit`), as many of 5 as the limit pays for once every learner
-        was fitted on 2. A number is the most there will be within a limit, and exactly what there is
-        without one.
+        models of all rows predict (`refit`) and rows come neither in groups nor in time, as many of 5
+        as the limit pays for once every learner was fitted on 2. A number is the most there will be
+        within a limit, and exactly what there is without one.
     passthrough : bool, default=False
         Whether the combiner reads the features too; "auto" does so by a linear model, "boosted" by trees.
     calibration : {"auto", "none", "temperature", "beta", "isotonic"}, default="auto"
