@@ -145,12 +145,19 @@ class Board:
         return candidate.learner.output_kind(self.job.target.problem) == "score"
 
     def _take_up_again(self) -> bool:
-        """Let those left out for their price wait once more when all others are done; return whether any do.
+        """Ask those left out for want of time once more when all others are done; return whether any are.
 
-        Where nobody could be fitted whoever was left out waits again, and the first of them must be fitted.
+        One that was begun goes on where it was. Where nobody could be fitted whoever was left out waits
+        again, and the first of them must be fitted.
         """
         if not self.may_skip or any(c.running or not c.is_settled for c in self.candidates):
             return False
+        late = next((c for c in self.candidates if c.is_late and not c.asked_again), None)
+        if late is not None:
+            self.reclaimed.extend(late.resume())
+            self.spending.promise(late.name, self._price(late) * sum(task.cost for task in late.remaining))
+            self._set_aside()
+            return True
         nobody = all(c.status != "fitted" for c in self.candidates)
         again = [
             c
@@ -172,7 +179,7 @@ class Board:
         can_be_cut = candidate.ready[0].rounds is None and candidate.learner.watches_clock
         if (MAY_BE_CUT if can_be_cut else 1.0) * expected * turns <= left:
             return False
-        self._skip(candidate, "no time was left for its next fit", too_dear=not candidate.started)
+        self._skip(candidate, "no time was left for its next fit", for_time=True)
         return True
 
     def probed(self, task: FitTask, seconds: float) -> None:
@@ -186,9 +193,11 @@ class Board:
         """Take note of a finished fit, and let go what follows from it."""
         candidate = self.by_name[task.name]
         candidate.running -= 1
-        if candidate.is_settled:
+        if candidate.is_settled and not candidate.is_late:
             return
         candidate.outcomes[task.fold] = outcome
+        if candidate.is_late:
+            return
         if not outcome.cached and self.spending.work is None:
             self.prices.learn(task, outcome.seconds, outcome.model.rounds)
         self.spending.pay(task.name, self._price(candidate) * task.cost)
@@ -249,7 +258,7 @@ class Board:
         if found is None:
             return
         self._first = candidate if must else self._first
-        candidate.allotted = MOST_OF_LEFT * max(0.0, self.spending.left)
+        candidate.allotted = MOST_OF_LEFT * max(0.0, self.spending.left) / self._with_refit(candidate)
         candidate.expected = found.expected
         self.released.extend(candidate.tasks)  # another learner may share another preparation
         candidate.learner = found.learner
@@ -275,7 +284,7 @@ class Board:
         waiting = (c for c in self.candidates if c.status == "waiting" and c is not candidate)
         last = all(self._is_score(c) for c in waiting)  # these take next to nothing
         wanted = price * candidate.cost + sum(cost for cost in self._wants(candidate) if cost <= DEAR * left)
-        with_refit = 1.0 + self._refit(candidate) / candidate.cost
+        with_refit = self._with_refit(candidate)
         found = pace(
             candidate.learner, candidate.tasks, self.job, with_refit * price, left,
             must=must, last=last, ease=OVERSTATED * left / wanted if wanted > 0 else 1.0,
@@ -285,7 +294,7 @@ class Board:
             needed = price * candidate.cost / share
             remains = max(left, 0.0) / share
             reason = f"would take about {needed:.0f} {unit}, {remains:.0f} {unit} were left"
-            self._skip(candidate, reason, too_dear=True)
+            self._skip(candidate, reason, for_time=True)
             return None
         return replace(found, expected=found.expected / with_refit)  # that time is set aside, not promised
 
@@ -296,6 +305,10 @@ class Board:
         admitted = [c for c in self.candidates if c.status not in ("waiting", "probing", "skipped", "failed")]
         costs = [self._price(c) * self._refit(c) for c in admitted]
         self.spending.clock.set_aside(max([sum(costs) / self.spending.n_jobs, *costs]))
+
+    def _with_refit(self, candidate: Candidate) -> float:
+        """Return what its fits and a model of all rows take, for one that the fits of folds take."""
+        return 1.0 + self._refit(candidate) / candidate.cost
 
     def _refit(self, candidate: Candidate) -> float:
         """Return the nominal core-seconds of a model of all rows, where the clock keeps time back for one."""
@@ -365,16 +378,19 @@ class Board:
             if candidate.status in ("finishing", "fitted") and candidate.has_tried:
                 yield self._tried(candidate, n_folds)
 
-    def _skip(self, candidate: Candidate, reason: str, *, too_dear: bool = False) -> None:
+    def _skip(self, candidate: Candidate, reason: str, *, for_time: bool = False) -> None:
+        may_return = for_time and self.may_skip and not candidate.asked_again
+        candidate.is_late = may_return and bool(candidate.started)
+        candidate.is_too_dear = for_time and not candidate.started
         self._give_up(candidate, "skipped", reason)
-        candidate.is_too_dear = too_dear
-        if not too_dear or candidate.asked_again or not self.may_skip:  # else it will be asked again
+        if not may_return:
             self.news.append(f"{candidate.name}: {reason}")
 
     def _give_up(self, candidate: Candidate, status: str, message: str) -> None:
         candidate.status, candidate.message = status, message
         candidate.ready.clear()
-        candidate.outcomes.clear()
+        if not candidate.is_late:
+            candidate.outcomes.clear()
         self.spending.settle(candidate.name)
         self.released.extend(task for task in candidate.tasks if task.fold not in candidate.started)
         self._set_aside()

@@ -41,6 +41,8 @@ class Candidate:
         Whether it was tried and of no use.
     is_too_dear : bool
         Whether it was left out for its price, or because time was up, before any of its fits.
+    is_late : bool
+        Whether it was begun and given up because time was up; its outcomes are kept.
     asked_again : bool
         Whether that was asked a second time.
     """
@@ -59,6 +61,7 @@ class Candidate:
     trial: int = TRIAL_FOLDS
     dropped: bool = False
     is_too_dear: bool = False
+    is_late: bool = False
     asked_again: bool = False
 
     def __post_init__(self) -> None:
@@ -70,6 +73,16 @@ class Candidate:
         self.learner, self.tasks = self._asked_for
         self.status, self.message, self.allotted = "waiting", "", 0.0
         self.is_too_dear, self.asked_again = False, True
+
+    def resume(self) -> tuple[FitTask, ...]:
+        """Go on where it was given up; return the tasks that are still to be done."""
+        tried = [task for task in self.remaining if task in self.tasks[: self.trial]]
+        is_trial = bool(tried) and len(self.tasks) > self.trial
+        self.status = "trying" if is_trial else "finishing"
+        self.message, self.is_late, self.asked_again = "", False, True
+        self.ready.extend(tried if is_trial else self.remaining)
+        self.started = set(self.outcomes)
+        return self.remaining
 
     @property
     def is_settled(self) -> bool:

@@ -306,6 +306,25 @@ def test_who_was_left_out_for_its_price_is_asked_again_when_the_others_are_done(
     assert not board.news  # nothing is final
 
 
+def test_who_was_given_up_for_lateness_goes_on_where_it_was_when_time_comes_free():
+    work = replace(job(), refits=True)
+    learners = {"first": priced(price=1.0), "late": priced(price=8.0), "dear": OtherLearner(price=9.0)}
+    planned = [(name, learner, plan_learner(name, learner, work)) for name, learner in learners.items()]
+    spending = Spending(Clock(130.0), 1)
+    board = Board(planned, work, spending, Prices())
+    begun = [board.next_task()[0] for _ in range(9)]
+    assert [task.name for task in begun] == ["first"] * 5 + ["late"] * 2 + ["dear"] * 2
+    spending.clock.started -= 50.0
+    for task in (*begun[:5], *begun[7:], *begun[5:7]):
+        took = 45.0 if task.name == "dear" else task.cost  # what its model of all rows would take
+        board.finished(task, FitOutcome(FittedPriced(np.zeros(300)), np.zeros((60, 1), np.float32), took))
+    resumed = [board.next_task()[0] for _ in range(3)]
+    assert [(task.name, task.fold) for task in resumed] == [("late", 2), ("late", 3), ("late", 4)]
+    assert board.by_name["dear"].status == "skipped"
+    unfinished = [task for task in planned[1][2] if task.fold >= 2]
+    assert [t for t in board.reclaimed if t.name == "late" and t.fold >= 2][-3:] == list(unfinished)
+
+
 @pytest.mark.parametrize(("gone", "is_probed"), [(0.0, True), (96.0, False), (200.0, False)])
 def test_nothing_is_probed_where_hardly_any_time_is_left(gone, is_probed):
     @dataclass(frozen=True)
