@@ -44,6 +44,8 @@ class BinnedMatrix:
         self._settings = {"enable_categorical": True, "max_bin": max_bin, "nthread": 1}
         seen = matrix if rows is None else matrix[np.sort(rows)]
         self._bins = _library().QuantileDMatrix(seen, feature_types=self._types, **self._settings)
+        # Where the cuts are is all that parts read of it: the table's rows in them would be one copy more.
+        self._bins = self.part(np.zeros(1, dtype=np.int64))
 
     def part(self, rows: Rows) -> Any:
         """Return some rows in these bins, an `xgboost.QuantileDMatrix` without label."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stackml.foundation.errors import FitError
+from stackml.foundation.memory import give_back_freed_memory
 from stackml.foundation.optional import load_if_installed
 from stackml.foundation.progress import Event, Listener, silent
 from stackml.foundation.threads import one_thread_each
@@ -258,10 +259,11 @@ class Engine:
                     running[pool.submit(self._run_one, started, shared, job, job_digest)] = started
                 self._pass_on(board, shared)
                 if not running:
-                    return
+                    break
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     self._settle(running.pop(future), future, board, shared)
+        give_back_freed_memory()
 
     def _run_one(
         self, started: _Started, shared: SharedPreparation, job: Job, job_digest: str

@@ -179,3 +179,14 @@ def test_a_category_of_very_many_values_is_read_by_how_common_a_value_is():
     assert shares[shop == common][0] > shares[shop == rare][0]
     unseen = Table.of(rows.assign(shop="never"), wide.schema)
     assert np.exp(view.matrix(unseen)[0, 1]) * 451 == pytest.approx(1, rel=1e-5)
+
+
+def test_parts_are_cut_where_the_whole_table_is_and_hold_none_of_its_other_rows(table):
+    learner = XGBoostLearner()
+    matrix = learn_native_view(table, None, learner.most_levels).matrix(table)
+    types = ("float", "c")
+    whole = xgb.QuantileDMatrix(matrix, feature_types=list(types), enable_categorical=True, max_bin=256)
+    part = xgboost_bins.BinnedMatrix(None, matrix, types, 256, None).part(np.arange(5, 60))
+    assert part.num_row() == 55
+    for cuts, expected in zip(part.get_quantile_cut(), whole.get_quantile_cut(), strict=True):
+        np.testing.assert_array_equal(cuts, expected)
