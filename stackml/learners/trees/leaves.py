@@ -14,6 +14,8 @@ from stackml.learners.trees.from_forest import shape_of
 from stackml.learners.trees.walk import Walker
 from stackml.storage.trees import Forest, rebuild_trees
 
+_BLOCK = 16_384  # rows led through a tree at a time: the tree is read from memory once for them
+
 
 class Leaves:
     """The leaves of a forest.
@@ -40,26 +42,32 @@ class Leaves:
         A row's sum is the same in any company, bit for bit. With `few`, the leaves are found by
         arrays, which is faster for a few rows.
         """
+        sums = self._gathered(matrix) if few else self._accumulated(matrix)
+        return sums.astype(np.float64)
+
+    def _gathered(self, matrix: Floats32) -> Floats32:
         from scipy.sparse import csr_matrix
 
-        leaves = self._walked(matrix) if few else self._applied(matrix)
+        walker, leaf = self._walker
+        leaves = leaf[walker.leaves(matrix)]
         n_rows, n_trees = leaves.shape
         n_parts = len(self._starts)
         starts = np.append((np.arange(n_rows)[:, None] * n_trees + self._starts).ravel(), leaves.size)
         chosen = csr_matrix(
             (np.ones(leaves.size, np.float32), leaves.ravel(), starts), (n_rows * n_parts, len(self._shares))
         )
-        return np.asarray(chosen @ self._shares, np.float64).reshape(n_rows, n_parts, -1)
+        return np.asarray(chosen @ self._shares).reshape(n_rows, n_parts, -1)
 
-    def _walked(self, matrix: Floats32) -> Longs:
-        walker, leaf = self._walker
-        return leaf[walker.leaves(matrix)]
-
-    def _applied(self, matrix: Floats32) -> Ints:
-        found = np.empty((len(matrix), self._forest.n_trees), np.int32)
-        for number, tree in enumerate(self._trees):
-            found[:, number] = self._leaf_of_node[self._forest.first_node[number] + tree.apply(matrix)]
-        return found
+    def _accumulated(self, matrix: Floats32) -> Floats32:
+        # Tree by tree, so that its leaves stay in the cache while many rows ask for them.
+        sums = np.zeros((len(matrix), len(self._starts), self._shares.shape[1]), np.float32)
+        part = np.searchsorted(self._starts, np.arange(len(self._trees)), side="right") - 1
+        for first in range(0, len(matrix), _BLOCK):
+            rows = slice(first, first + _BLOCK)
+            some, block = sums[rows], matrix[rows]
+            for tree, start, at in zip(self._trees, self._forest.first_node[:-1], part, strict=True):
+                some[:, at] += self._shares.take(self._leaf_of_node[start + tree.apply(block)], axis=0)
+        return sums
 
     @cached_property
     def _walker(self) -> tuple[Walker, Longs]:
