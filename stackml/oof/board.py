@@ -282,7 +282,8 @@ class Board:
     def _paced(self, candidate: Candidate, must: bool) -> Pace | None:
         price, left = self._price(candidate), self.spending.left
         waiting = (c for c in self.candidates if c.status == "waiting" and c is not candidate)
-        last = all(self._is_score(c) for c in waiting)  # these take next to nothing
+        # Scores take next to nothing. Who is asked again is asked because nobody else could use the time.
+        last = candidate.asked_again or all(self._is_score(c) for c in waiting)
         wanted = price * candidate.cost + sum(cost for cost in self._wants(candidate) if cost <= DEAR * left)
         with_refit = self._with_refit(candidate)
         found = pace(

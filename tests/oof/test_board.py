@@ -306,6 +306,22 @@ def test_who_was_left_out_for_its_price_is_asked_again_when_the_others_are_done(
     assert not board.news  # nothing is final
 
 
+def test_the_first_that_is_asked_again_may_have_all_that_is_left():
+    work = job()
+    learners = {"good": priced(price=12.0), "a": OtherLearner(price=42.0), "b": OtherLearner(price=64.0)}
+    planned = [(name, learner, plan_learner(name, learner, work)) for name, learner in learners.items()]
+    spending = Spending(Clock(120.0), 1)
+    board = Board(planned, work, spending, Prices())
+    begun = [board.next_task()[0] for _ in range(5)]
+    assert board.next_task() is None  # three tenths of what they want are too much while others wait
+    spending.clock.started -= sum(task.cost for task in begun)
+    for task in begun:
+        took = FittedPriced(np.zeros(300)), np.zeros((60, 1), np.float32), task.cost
+        board.finished(task, FitOutcome(*took))
+    assert board.next_task()[0].name == "a"
+    assert 30 < board.by_name["a"].learner.trees < 50
+
+
 def test_who_was_given_up_for_lateness_goes_on_where_it_was_when_time_comes_free():
     work = replace(job(), refits=True)
     learners = {"first": priced(price=1.0), "late": priced(price=8.0), "dear": OtherLearner(price=9.0)}
