@@ -90,7 +90,7 @@ class Board:
         if found is None:
             self._verdicts()  # a learner given up meanwhile may have been what others waited for
             found = self._next_ready()
-        if found is None and self._take_up_again():
+        while found is None and self._take_up_again():
             found = self._next_ready()
         return found
 
@@ -147,18 +147,19 @@ class Board:
     def _take_up_again(self) -> bool:
         """Ask those left out for want of time once more when all others are done; return whether any are.
 
-        One that was begun goes on where it was. Where nobody could be fitted whoever was left out waits
-        again, and the first of them must be fitted.
+        One that was begun goes on where it was, and must be fitted where nobody could be. Where there is none
+        such, whoever was left out waits again, and the first of them must be fitted.
         """
         if not self.may_skip or any(c.running or not c.is_settled for c in self.candidates):
             return False
-        late = next((c for c in self.candidates if c.is_late and not c.asked_again), None)
+        nobody = all(c.status != "fitted" for c in self.candidates)
+        late = next((c for c in self.candidates if c.is_late), None)
         if late is not None:
+            self._first = late if nobody else self._first
             self.reclaimed.extend(late.resume())
             self.spending.promise(late.name, self._price(late) * sum(task.cost for task in late.remaining))
             self._set_aside()
             return True
-        nobody = all(c.status != "fitted" for c in self.candidates)
         again = [
             c
             for c in self.candidates
@@ -196,10 +197,10 @@ class Board:
         if candidate.is_settled and not candidate.is_late:
             return
         candidate.outcomes[task.fold] = outcome
-        if candidate.is_late:
-            return
         if not outcome.cached and self.spending.work is None:
             self.prices.learn(task, outcome.seconds, outcome.model.rounds)
+        if candidate.is_late:
+            return
         self.spending.pay(task.name, self._price(candidate) * task.cost)
         self._set_aside()
         if candidate.status in ("trying", "finishing") and not candidate.remaining:
@@ -211,7 +212,7 @@ class Board:
         """Give a learner up for its error; return whether this is news."""
         candidate = self.by_name[name]
         candidate.running -= 1
-        if candidate.is_settled:
+        if candidate.is_settled and not candidate.is_late:
             return False
         self._give_up(candidate, "failed", message)
         self._verdicts()
@@ -265,8 +266,8 @@ class Board:
         candidate.tasks = tuple(paced_task(task, found, self.job) for task in candidate.tasks)
         self.reclaimed.extend(candidate.tasks)
         self.spending.promise(candidate.name, found.expected)
-        self._set_aside()
         candidate.status = "trying" if len(candidate.tasks) > candidate.trial and not must else "finishing"
+        self._set_aside()
         n_ready = candidate.trial if candidate.status == "trying" else len(candidate.tasks)
         candidate.ready.extend(candidate.tasks[:n_ready])
 
@@ -388,10 +389,12 @@ class Board:
             self.news.append(f"{candidate.name}: {reason}")
 
     def _give_up(self, candidate: Candidate, status: str, message: str) -> None:
+        if not candidate.is_settled:
+            self.spending.settle(candidate.name)
+            self.released.extend(task for task in candidate.tasks if task.fold not in candidate.started)
         candidate.status, candidate.message = status, message
+        candidate.is_late = candidate.is_late and status == "skipped"
         candidate.ready.clear()
         if not candidate.is_late:
             candidate.outcomes.clear()
-        self.spending.settle(candidate.name)
-        self.released.extend(task for task in candidate.tasks if task.fold not in candidate.started)
         self._set_aside()

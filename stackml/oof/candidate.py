@@ -25,7 +25,7 @@ class Candidate:
     ready : deque of FitTask
         May be started.
     started : set of int
-        Folds whose fits were started.
+        Folds whose fits were started; of one that was taken up again, those done and those started since.
     running : int
     outcomes : dict of fold to FitOutcome
     allotted : float
@@ -44,7 +44,7 @@ class Candidate:
     is_late : bool
         Whether it was begun and given up because time was up; its outcomes are kept.
     asked_again : bool
-        Whether that was asked a second time.
+        Whether it was asked once more or taken up again; it will not be a third time.
     """
 
     name: str
@@ -76,12 +76,10 @@ class Candidate:
 
     def resume(self) -> tuple[FitTask, ...]:
         """Go on where it was given up; return the tasks that are still to be done."""
-        tried = [task for task in self.remaining if task in self.tasks[: self.trial]]
-        is_trial = bool(tried) and len(self.tasks) > self.trial
-        self.status = "trying" if is_trial else "finishing"
-        self.message, self.is_late, self.asked_again = "", False, True
-        self.ready.extend(tried if is_trial else self.remaining)
+        self.status, self.message = "finishing", ""
+        self.is_late, self.asked_again = False, True
         self.started = set(self.outcomes)
+        self.ready.extend(self.remaining)
         return self.remaining
 
     @property

@@ -322,23 +322,84 @@ def test_the_first_that_is_asked_again_may_have_all_that_is_left():
     assert 30 < board.by_name["a"].learner.trees < 50
 
 
-def test_who_was_given_up_for_lateness_goes_on_where_it_was_when_time_comes_free():
+def took(seconds):
+    return FitOutcome(FittedPriced(np.zeros(300)), np.zeros((60, 1), np.float32), seconds)
+
+
+def board_with_a_late_one(**others):
+    """Return a board with little time left for 'late', which was begun, and all tasks that were."""
     work = replace(job(), refits=True)
-    learners = {"first": priced(price=1.0), "late": priced(price=8.0), "dear": OtherLearner(price=9.0)}
+    learners = {
+        "first": priced(price=1.0),
+        "late": priced(price=8.0),
+        "dear": OtherLearner(price=9.0),
+        **others,
+    }
     planned = [(name, learner, plan_learner(name, learner, work)) for name, learner in learners.items()]
-    spending = Spending(Clock(130.0), 1)
-    board = Board(planned, work, spending, Prices())
-    begun = [board.next_task()[0] for _ in range(9)]
-    assert [task.name for task in begun] == ["first"] * 5 + ["late"] * 2 + ["dear"] * 2
-    spending.clock.started -= 50.0
+    board = Board(planned, work, Spending(Clock(130.0), 1), Prices())
+    begun = []
+    while (found := board.next_task()) is not None:
+        begun.append(found[0])
+    assert [task.name for task in begun[:6]] == ["first"] * 5 + ["late"]
+    board.spending.clock.started -= 50.0
+    return board, begun
+
+
+def test_who_was_given_up_for_lateness_goes_on_where_it_was_when_time_comes_free():
+    board, begun = board_with_a_late_one()
     for task in (*begun[:5], *begun[7:], *begun[5:7]):
-        took = 45.0 if task.name == "dear" else task.cost  # what its model of all rows would take
-        board.finished(task, FitOutcome(FittedPriced(np.zeros(300)), np.zeros((60, 1), np.float32), took))
+        board.finished(
+            task, took(45.0 if task.name == "dear" else task.cost)
+        )  # so will its model of all rows
     resumed = [board.next_task()[0] for _ in range(3)]
     assert [(task.name, task.fold) for task in resumed] == [("late", 2), ("late", 3), ("late", 4)]
     assert board.by_name["dear"].status == "skipped"
-    unfinished = [task for task in planned[1][2] if task.fold >= 2]
-    assert [t for t in board.reclaimed if t.name == "late" and t.fold >= 2][-3:] == list(unfinished)
+    assert list(board.reclaimed)[-3:] == list(board.by_name["late"].tasks[2:])
+
+
+def test_others_are_asked_again_where_who_was_late_is_too_late_again():
+    board, begun = board_with_a_late_one(dearest=OtherLearner(price=60.0))
+    assert board.by_name["dearest"].is_too_dear
+    board.spending.clock.started -= 60.0
+    for task in begun:
+        board.finished(task, took(task.cost))
+    assert board.next_task() is None
+    assert [c.name for c in board.candidates if c.asked_again] == ["late", "dear", "dearest"]
+    told = "late: no time was left for its next fit"
+    assert told in board.news
+    assert not board.by_name["late"].outcomes
+
+
+def test_what_a_fit_took_is_known_though_its_learner_was_given_up_meanwhile():
+    board, begun = board_with_a_late_one()
+    late = board.by_name["late"]
+    board._skip(late, "no time was left for its next fit", for_time=True)
+    board.finished(begun[5], took(3 * begun[5].cost))
+    assert board.prices.of(late.learner) == pytest.approx(3.0)
+    assert list(late.outcomes) == [0]
+
+
+def test_an_error_of_who_was_given_up_for_lateness_is_told_and_not_tried_again():
+    board, _ = board_with_a_late_one()
+    late = board.by_name["late"]
+    board._skip(late, "no time was left for its next fit", for_time=True)
+    n_released = len(board.released)
+    assert board.failed("late", "ValueError: no")
+    assert (late.status, late.message, late.is_late) == ("failed", "ValueError: no", False)
+    assert len(board.released) == n_released  # that happened when it was given up
+
+
+def test_where_nobody_else_could_be_fitted_who_was_late_is_finished():
+    board, begun = board_with_a_late_one()
+    board.finished(begun[5], took(begun[5].cost))
+    board.finished(begun[6], took(begun[6].cost))
+    board._skip(board.by_name["late"], "no time was left for its next fit", for_time=True)
+    for name in ("first", "dear"):
+        board.failed(name, "ValueError: no")
+    for candidate in board.candidates:
+        candidate.running = 0
+    board.spending.clock.started -= 70.0
+    assert [board.next_task()[0].fold for _ in range(3)] == [2, 3, 4]
 
 
 @pytest.mark.parametrize(("gone", "is_probed"), [(0.0, True), (96.0, False), (200.0, False)])
