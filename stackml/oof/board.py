@@ -14,7 +14,16 @@ from stackml.oof.admission import LEAST_SHARE, TRIAL_FOLDS, Tried, share_in_ense
 from stackml.oof.budget import Spending
 from stackml.oof.candidate import Candidate
 from stackml.oof.fitting import FitOutcome
-from stackml.oof.pacing import GENTLE, MOST_OF_LEFT, Pace, Prices, pace, paced_task, replaced_cost
+from stackml.oof.pacing import (
+    GENTLE,
+    MOST_OF_LEFT,
+    WORTHWHILE,
+    Pace,
+    Prices,
+    pace,
+    paced_task,
+    replaced_cost,
+)
 from stackml.oof.plan import OUT_OF_BAG, FitTask, Job
 
 PROBED_ABOVE = 0.05  # of what is left: a cheaper learner is begun without a probe
@@ -25,6 +34,7 @@ NOT_ROUNDS = 0.9  # of a fit's time is spent on what the clock can end
 OVERSTATED = 2.0  # is what learners want: most fits stop early, and many learners are dropped
 SHARE_OF_PART = 0.1  # a learner that wants all that is left needs this share in the ensemble
 DEAR_TRIAL = 0.1  # of what is left
+DOUBTFUL = 3.0  # times what is left: a probe that says no more for the least of a learner can be wrong
 SLACK = 1.3  # times what a fit is expected to take, before the clock ends it
 
 
@@ -168,6 +178,8 @@ class Board:
         for candidate in again:
             candidate.wait_again()
             self.reclaimed.extend(candidate.tasks)
+            if WORTHWHILE * self._price(candidate) * candidate.cost <= DOUBTFUL * self.spending.left:
+                self.prices.doubt(candidate.learner.kind)
         return bool(again)
 
     def _is_too_late(self, candidate: Candidate) -> bool:

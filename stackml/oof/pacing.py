@@ -31,15 +31,22 @@ class Prices:
     def __init__(self) -> None:
         self._measured: dict[str, list[tuple[float, float]]] = defaultdict(list)
         self._probed: dict[str, float] = {}
+        self._doubted: set[str] = set()
         self._stops: dict[str, list[float]] = defaultdict(list)
 
     def knows(self, kind: str) -> bool:
-        """Return whether a kind was probed or measured."""
-        return kind in self._probed or kind in self._measured
+        """Return whether a kind was measured, or probed by a probe that is believed."""
+        return kind in self._measured or (kind in self._probed and kind not in self._doubted)
+
+    def doubt(self, kind: str) -> None:
+        """Have a kind probed once more; what disturbs a probe lengthens it: the shorter is believed."""
+        self._doubted.add(kind)
 
     def probe(self, kind: str, nominal: float, seconds: float) -> None:
         """Take note of what a whole fit would take by a probe."""
-        self._probed[kind] = seconds / max(nominal, 1e-9)
+        found = seconds / max(nominal, 1e-9)
+        self._probed[kind] = min(found, self._probed[kind]) if kind in self._doubted else found
+        self._doubted.discard(kind)
 
     def learn(self, task: FitTask, seconds: float, rounds: int | None) -> None:
         """Take note of what a fit really took."""

@@ -322,6 +322,36 @@ def test_the_first_that_is_asked_again_may_have_all_that_is_left():
     assert 30 < board.by_name["a"].learner.trees < 50
 
 
+def test_who_was_too_dear_by_a_probe_is_probed_again_and_the_shorter_is_believed():
+    @dataclass(frozen=True)
+    class InRounds(PricedLearner):
+        kind = "in rounds"
+
+        def usual_rounds(self, n_rows):
+            return 100
+
+    work = job()
+    learners = {"good": priced(price=1.0), "probed": InRounds(price=6.0)}
+    planned = [(name, learner, plan_learner(name, learner, work)) for name, learner in learners.items()]
+    board = Board(planned, work, Spending(Clock(100.0), 1), Prices())
+    begun = [board.next_task() for _ in range(6)]
+    probe, is_probe = begun.pop()
+    assert is_probe
+    board.probed(probe, 80.0)  # something else ran beside it
+    assert board.next_task() is None
+    assert board.by_name["probed"].is_too_dear
+    for task, _ in begun:
+        board.finished(task, took(task.cost))
+    again, is_probe = board.next_task()
+    assert (again.name, is_probe) == ("probed", True)
+    board.probed(again, 6.0)
+    assert board.next_task() is not None
+    assert board.by_name["probed"].learner.trees == 100
+    board.prices.doubt("in rounds")
+    board.prices.probe("in rounds", 1.0, 50.0)
+    assert board.prices.of(InRounds()) == pytest.approx(1.0)
+
+
 def took(seconds):
     return FitOutcome(FittedPriced(np.zeros(300)), np.zeros((60, 1), np.float32), seconds)
 
