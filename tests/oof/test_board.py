@@ -66,6 +66,17 @@ class OtherLearner(PricedLearner):
     kind: ClassVar[str] = "other"
 
 
+@final
+@dataclass(frozen=True)
+class RoundsLearner(PricedLearner):
+    """One that a probe of a few rounds can price."""
+
+    kind: ClassVar[str] = "in rounds"
+
+    def usual_rounds(self, n_rows):
+        return 100
+
+
 class FittedPriced(FittedLearner):
     kind = "priced"
 
@@ -323,15 +334,8 @@ def test_the_first_that_is_asked_again_may_have_all_that_is_left():
 
 
 def test_who_was_too_dear_by_a_probe_is_probed_again_and_the_shorter_is_believed():
-    @dataclass(frozen=True)
-    class InRounds(PricedLearner):
-        kind = "in rounds"
-
-        def usual_rounds(self, n_rows):
-            return 100
-
     work = job()
-    learners = {"good": priced(price=1.0), "probed": InRounds(price=6.0)}
+    learners = {"good": priced(price=1.0), "probed": RoundsLearner(price=6.0)}
     planned = [(name, learner, plan_learner(name, learner, work)) for name, learner in learners.items()]
     board = Board(planned, work, Spending(Clock(100.0), 1), Prices())
     begun = [board.next_task() for _ in range(6)]
@@ -349,7 +353,7 @@ def test_who_was_too_dear_by_a_probe_is_probed_again_and_the_shorter_is_believed
     assert board.by_name["probed"].learner.trees == 100
     board.prices.doubt("in rounds")
     board.prices.probe("in rounds", 1.0, 50.0)
-    assert board.prices.of(InRounds()) == pytest.approx(1.0)
+    assert board.prices.of(RoundsLearner()) == pytest.approx(1.0)
 
 
 def took(seconds):
@@ -434,15 +438,8 @@ def test_where_nobody_else_could_be_fitted_who_was_late_is_finished():
 
 @pytest.mark.parametrize(("gone", "is_probed"), [(0.0, True), (96.0, False), (200.0, False)])
 def test_nothing_is_probed_where_hardly_any_time_is_left(gone, is_probed):
-    @dataclass(frozen=True)
-    class InRounds(PricedLearner):
-        kind = "in rounds"
-
-        def usual_rounds(self, n_rows):
-            return 100
-
     work = job()
-    learners = {"good": priced(price=1.0), "unknown": InRounds(price=30.0)}
+    learners = {"good": priced(price=1.0), "unknown": RoundsLearner(price=30.0)}
     planned = [(name, learner, plan_learner(name, learner, work)) for name, learner in learners.items()]
     spending = Spending(Clock(100.0), 1)
     board = Board(planned, work, spending, Prices())
